@@ -1,0 +1,1 @@
+"""Tests of pdagent and the tools they share."""
