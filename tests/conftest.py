@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Callable
+from typing import TYPE_CHECKING, Callable
 
 import pytest
 
-from tests.emulator.fixtures import RunningEmulator
 from tests.host import Host
+
+if TYPE_CHECKING:  # pytest imports the plugin itself, to rewrite its assertions
+    from tests.emulator.fixtures import RunningEmulator
 
 pytest_plugins = ["tests.emulator.fixtures"]
 

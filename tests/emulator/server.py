@@ -105,7 +105,8 @@ class Connection(http.server.BaseHTTPRequestHandler):
     def setup(self) -> None:
         """Strike early faults, shake hands, then get ready for HTTP."""
         self.service = self.server.service
-        self.number = self.service.recorder.connection()
+        recorder = self.service.recorder  # a late handshake is not the next test's
+        self.number = recorder.connection()
         self._early_fault("accept")
         context = self.server.tls.context
         if context is not None:
@@ -113,7 +114,7 @@ class Connection(http.server.BaseHTTPRequestHandler):
             self._early_fault("handshake")
             self.request = context.wrap_socket(self.request, server_side=True)
             self.request.settimeout(None)
-            self.service.recorder.handshake()
+            recorder.handshake()
         super().setup()
 
     def finish(self) -> None:
