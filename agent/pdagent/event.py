@@ -114,20 +114,19 @@ class Event:
         return cls(body)
 
     @property
+    def dedup_field(self) -> str:
+        """The field of the key that ties a trigger to its resolve; "" for a change event."""
+        return _DEDUP_FIELD.get(self.kind, "")
+
+    @property
     def dedup_key(self) -> str | None:
-        """The key that ties a trigger to its resolve: v1's incident key, v2's dedup key."""
-        field = _DEDUP_FIELD.get(self.kind)
-        return self.body.get(field) if field else None
+        """The incident key (v1) or dedup key (v2), if there is one."""
+        return self.body.get(self.dedup_field)
 
     @property
     def action(self) -> str | None:
         """trigger, acknowledge or resolve; None for a change event."""
-        field = _ACTION_FIELD.get(self.kind)
-        return self.body.get(field) if field else None
-
-    def with_dedup_key(self, dedup_key: str) -> Event:
-        """Return this event with another dedup key (v1: incident key)."""
-        return Event({**self.body, _DEDUP_FIELD[self.kind]: dedup_key})
+        return self.body.get(_ACTION_FIELD.get(self.kind, ""))
 
     def encode(self) -> bytes:
         """Return the body as sent: compact JSON, sorted keys, ASCII. Raises EventError."""

@@ -30,6 +30,9 @@ WAKE_MODE = 0o622
 LOCK = "dequeue.lock"
 LEDGER = "ledger"
 HOLD = "hold"
+# Below run_dir: why an event went to err, for the submitter who waits; nobody may list it.
+ANSWERS = "answers"
+ANSWERS_MODE = 0o711
 
 TIME_DIGITS = 16
 _SUFFIX = ".txt"
