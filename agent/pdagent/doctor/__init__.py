@@ -1,0 +1,1 @@
+"""pd-doctor: PagerDuty's troubleshooting guide as a program."""

@@ -1,0 +1,157 @@
+"""The guide's chapter "Basic Troubleshooting": configuration, keys, log."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, skip
+from pdagent.doctor.host import Context
+from pdagent.event import mask
+from pdagent.outqueue import layout
+
+KEY_LENGTH = 32
+_TAIL_BYTES = 256 * 1024
+_LOG_LINE = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+ (ERROR|CRITICAL) +(.*)$")
+
+
+def config(context: Context, _results: Results) -> Finding:
+    """Report what the configuration file says, and what of it does not count."""
+    settings, path = context.settings, context.host.config_path
+    if context.host.config_error:
+        return Finding(
+            FAIL,
+            " ".join(context.host.config_error.split("\n")),
+            expected="a file that pdagentd can read",
+            fix="correct that line, then restart the agent",
+            command=f"sudoedit {path} && {context.host.service_command('restart')}",
+        )
+    own = {key: where for key, where in settings.origin.items() if where != "default"}
+    values = {key: str(getattr(settings, key)) for key in own}
+    if settings.warnings:
+        return Finding(
+            WARN,
+            settings.warnings[0],
+            expected="keys that the agent knows, each once",
+            fix=f"correct the {len(settings.warnings)} line(s) named with -v",
+            command=f"sudoedit {path}",
+            detail={"warnings": settings.warnings, "values": values},
+        )
+    return ok(f"{path}: {len(own)} keys set, the rest are defaults", values=values, origin=own)
+
+
+def keys(context: Context, _results: Results) -> Finding:
+    """Look at the form of the given key, or of the keys in the queue."""
+    found = [context.key] if context.key else sorted(_queued_keys(context))
+    wrong = [(mask(key), why) for key in found for why in [misshapen(key)] if why]
+    if wrong:
+        key, why = wrong[0]
+        return Finding(
+            WARN,
+            f"the integration key {key} {why}",
+            expected=f"{KEY_LENGTH} letters and digits",
+            fix="copy the key again from the service's Integrations page",
+            command=f"grep -rnI -- {key[-4:]} /etc/nagios /etc/icinga2 /etc/zabbix /etc/sensu",
+            detail={"malformed": dict(wrong)},
+        )
+    return ok(f"{len(found)} key(s) in use are well formed" if found else "no key seen yet")
+
+
+def misshapen(key: str) -> str:
+    """Return what is wrong with the form of an integration key; empty where nothing is."""
+    if len(key) != KEY_LENGTH:
+        return f"has {len(key)} characters"
+    if not (key.isascii() and key.isalnum()):
+        return "holds other characters than letters and digits"
+    return ""
+
+
+def _queued_keys(context: Context) -> set[str]:
+    found = set()
+    for state in (layout.PDQ, layout.SUC, layout.ERR):
+        for name in _names(os.path.join(context.settings.outqueue_dir, state)):
+            parsed = layout.parse(name)
+            if parsed:
+                found.add(parsed[1])
+    return found
+
+
+def _names(directory: str) -> Iterable[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return ()
+
+
+def log_errors(context: Context, _results: Results) -> Finding:
+    """Group the error lines at the end of the daemon's log."""
+    path = context.settings.log_file
+    if not path:
+        return skip("log_file is empty: see journalctl -u pdagent")
+    try:
+        lines = tail(path)
+    except FileNotFoundError:
+        return ok(f"{path} does not exist yet")
+    errors = [match for match in map(_LOG_LINE.match, lines) if match]
+    recent = [match for match in errors if _age(match.group(1)) < 3600]
+    groups = Counter(_kind(match.group(3)) for match in recent).most_common(3)
+    detail = {"errors": len(errors), "recent": dict(groups)}
+    if not recent:
+        return Finding(OK, f"no error in the last hour of {path}", detail=detail)
+    kind, count = groups[0]
+    return Finding(
+        WARN,
+        f"{len(recent)} errors in the last hour, most often ({count}): {kind}",
+        expected="no error",
+        fix="the failed check above says why; else read the log",
+        command=f"sudo tail -n 50 {path}",
+        detail=detail,
+    )
+
+
+def tail(path: str, limit: int = _TAIL_BYTES) -> list[str]:
+    """Return the last lines of a file, as many as fit into limit bytes."""
+    with open(path, "rb") as file:
+        file.seek(0, os.SEEK_END)
+        size = file.tell()
+        file.seek(max(0, size - limit))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    return lines[1:] if size > limit else lines
+
+
+def _age(stamp: str) -> float:
+    return time.time() - time.mktime(time.strptime(stamp, "%Y-%m-%d %H:%M:%S"))
+
+
+def _kind(text: str) -> str:
+    """Return a log message without what differs from event to event, short enough for a line."""
+    message = " ".join(text.split()[2:]) or text
+    return re.sub(r"\d{10,}_\S+|[0-9a-fA-F]{32}", "…", message)[:80]
+
+
+CHECKS = (
+    Check(
+        id="config.parse",
+        group="config",
+        question="Can the configuration be read, and does every line count?",
+        guide="basic-troubleshooting",
+        run=config,
+    ),
+    Check(
+        id="key.format",
+        group="config",
+        question="Do the integration keys look like integration keys?",
+        guide="basic-troubleshooting",
+        run=keys,
+    ),
+    Check(
+        id="log.errors",
+        group="service",
+        question="What errors has the daemon logged lately?",
+        guide="basic-troubleshooting",
+        run=log_errors,
+    ),
+)

@@ -1,0 +1,317 @@
+"""The guide's chapter "Outqueue Troubleshooting": directories and what lies in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok
+from pdagent.doctor.host import AGENT_USER, Context
+from pdagent.doctor.service import epoch, span
+from pdagent.event import MAX_BODY, mask
+from pdagent.outqueue import layout
+
+OLD_SECONDS, TOO_OLD_SECONDS = 300, 3600
+_FUTURE_SECONDS = 3600
+_KINDS = (
+    (stat.S_ISFIFO, "FIFO"),
+    (stat.S_ISLNK, "symbolic link"),
+    (stat.S_ISDIR, "directory"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+)
+_SENDING = ("net.tcp", "net.tls", "proxy.connect", "api.events", "net.dns", "net.route")
+_DELIVERY = ("service.unit", "config.parse", "service.running", "time.clock", *_SENDING)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a queue directory; queued_at is None where the name is foreign."""
+
+    name: str
+    mode: int
+    size: int
+    queued_at: float | None
+    key: str
+
+
+def entries(context: Context, state: str) -> Iterator[Entry]:
+    """Yield the entries of one queue directory; a missing directory has none."""
+    path = os.path.join(context.settings.outqueue_dir, state)
+    try:
+        listing = os.scandir(path)
+    except FileNotFoundError:
+        return
+    with listing:
+        for item in listing:
+            try:
+                info = item.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            parsed = layout.parse(item.name)
+            queued_at = parsed[0] / 1e6 if parsed else None
+            key = parsed[1] if parsed else ""
+            yield Entry(item.name, info.st_mode, info.st_size, queued_at, key)
+
+
+def directories(context: Context, _results: Results) -> Finding:
+    """Compare the queue's directories with what the layout says of them."""
+    data_dir = context.settings.data_dir
+    owner = _owner(context)
+    for path, mode in layout.MODES.items():
+        full = os.path.join(data_dir, path).rstrip("/")
+        fault = _directory_fault(full, mode, owner)
+        if fault:
+            name = pwd.getpwuid(owner).pw_name
+            return Finding(
+                FAIL,
+                f"{full} {fault}",
+                expected=f"a directory of {name}'s with mode {mode:04o}",
+                fix="make it as the package does",
+                command=f"sudo install -d -o {name} -g {name} -m {mode:04o} {full}",
+                detail={"path": full, "mode": f"{mode:04o}"},
+            )
+    return ok(f"{len(layout.MODES)} directories below {data_dir} are as they should be")
+
+
+def _owner(context: Context) -> int:
+    """Return the uid that the queue should belong to."""
+    if context.host.private:
+        return os.stat(context.settings.data_dir).st_uid
+    return pwd.getpwnam(AGENT_USER).pw_uid
+
+
+def _directory_fault(path: str, mode: int, owner: int) -> str:
+    try:
+        info = os.lstat(path)
+    except FileNotFoundError:
+        return "is missing"
+    if not stat.S_ISDIR(info.st_mode):
+        return "is not a directory"
+    if info.st_uid != owner:
+        return f"belongs to uid {info.st_uid}"
+    if stat.S_IMODE(info.st_mode) & mode != mode:
+        return f"has mode {stat.S_IMODE(info.st_mode):04o}"
+    return ""
+
+
+def pending(context: Context, _results: Results) -> Finding:
+    """Count the events that wait, and how long the oldest has."""
+    now = time.time()
+    waiting = [e for e in entries(context, layout.PDQ) if e.queued_at is not None]
+    counts = Counter(mask(entry.key) for entry in waiting)
+    oldest = max((now - entry.queued_at for entry in waiting if entry.queued_at), default=0.0)
+    detail = {
+        "pending": len(waiting),
+        "oldest_seconds": round(oldest),
+        "keys": dict(counts.most_common(20)),
+        "last_error": context.host.state.get("last_error"),
+    }
+    text = f"{len(waiting)} pending events"
+    if not waiting or oldest < OLD_SECONDS:
+        since = f", the oldest for {span(oldest)}" if waiting else ""
+        return Finding(OK, text + since, detail=detail)
+    if context.host.state.get("held") or context.host.state.get("held_keys"):
+        return _held(text, detail)
+    return Finding(
+        FAIL if oldest > TOO_OLD_SECONDS else WARN,
+        f"{text}, the oldest for {span(oldest)}",
+        expected=f"every event is sent within {OLD_SECONDS // 60} min",
+        fix="see the log for why; purge what is no longer news before the flood comes",
+        command="sudo pd-queue status",
+        detail=detail,
+    )
+
+
+def _held(text: str, detail: dict[str, object]) -> Finding:
+    return Finding(
+        WARN,
+        f"{text} are held back by pd-queue hold",
+        expected="no hold, or one that someone knows of",
+        fix="release the hold",
+        command="sudo pd-queue release",
+        detail=detail,
+    )
+
+
+def rejected(context: Context, _results: Results) -> Finding:
+    """Count what PagerDuty refused, with the reasons stored beside it."""
+    reasons: Counter[str] = Counter()
+    count = 0
+    for entry in entries(context, layout.ERR):
+        if entry.queued_at is None:
+            continue
+        count += 1
+        if count <= 1000:
+            reasons[_reason(context, entry.name)] += 1
+    detail = {"rejected": count, "reasons": dict(reasons.most_common(5))}
+    if not count:
+        return ok("no rejected events", **detail)
+    top, times = reasons.most_common(1)[0]
+    return Finding(
+        WARN,
+        f"{count} rejected events, {times} of them: {top}",
+        expected="none",
+        fix="correct what sends them, then retry or purge them",
+        command="sudo pd-queue retry -a",
+        detail=detail,
+        guide="outqueue-directories",
+    )
+
+
+def _reason(context: Context, name: str) -> str:
+    path = os.path.join(context.settings.outqueue_dir, layout.ERR, layout.reason_name(name))
+    try:
+        with open(path, encoding="utf-8") as file:
+            stored = json.load(file)
+    except (OSError, ValueError):
+        return "no reason is stored"
+    first = (stored.get("errors") or [stored.get("message") or stored.get("outcome")])[0]
+    return " ".join(str(word) for word in (stored.get("status"), first) if word)[:120]
+
+
+def sent(context: Context, _results: Results) -> Finding:
+    """Find the last delivered event."""
+    newest = max((e.queued_at or 0.0 for e in entries(context, layout.SUC)), default=0.0)
+    success = context.host.state.get("last_success") or {}
+    at = max(newest, epoch(success.get("at")))
+    if not at:
+        return ok("nothing sent yet from this host", last_success=None)
+    return ok(
+        f"the last event was accepted {span(time.time() - at)} ago"
+        " (no incident? see Why Incidents Fail to Trigger)",
+        last_success=success or None,
+        newest_seconds=round(time.time() - at),
+    )
+
+
+def strange(context: Context, _results: Results) -> Finding:
+    """Look for what does not belong into a queue."""
+    odd = [
+        (f"{state}/{entry.name}", fault)
+        for state in (layout.PDQ, layout.TMP, layout.ERR)
+        for entry in entries(context, state)
+        for fault in [_oddity(entry, state)]
+        if fault
+    ]
+    if not odd:
+        return ok("nothing that does not belong there")
+    where, fault = odd[0]
+    path = os.path.join(context.settings.outqueue_dir, where)
+    return Finding(
+        WARN,
+        f"{len(odd)} strange entries: {masked_name(where)} is {fault}",
+        expected="event files only",
+        fix="remove it; the daemon leaves it alone or sets it aside",
+        command=f"sudo rm -rv -- '{masked_name(path)}'",
+        detail={"entries": [[masked_name(name), why] for name, why in odd[:20]]},
+        guide="outqueue-directories",
+    )
+
+
+def masked_name(path: str) -> str:
+    """Return an event's path with the key masked; a shell takes what stands there for it."""
+    folder, _, name = path.rpartition("/")
+    parsed = layout.parse(name)
+    if not parsed:
+        return path
+    return f"{folder}/{name.partition('_')[0]}_*{parsed[1][-4:]}.txt"
+
+
+def _oddity(entry: Entry, state: str) -> str:
+    for is_kind, words in _KINDS:
+        if is_kind(entry.mode):
+            return f"a {words}"
+    if entry.queued_at is None:
+        return "" if state == layout.ERR else "no event's name"
+    if entry.size > MAX_BODY:
+        return f"{entry.size // 1024} KiB large"
+    if entry.queued_at > time.time() + _FUTURE_SECONDS:
+        return "dated in the future"
+    return ""
+
+
+def age(context: Context, _results: Results) -> Finding:
+    """Compare the oldest settled event with the age at which it should be gone."""
+    settings = context.settings
+    limit = settings.cleanup_threshold_secs + 2 * settings.cleanup_interval_secs
+    times = [
+        entry.queued_at
+        for state in (layout.SUC, layout.ERR)
+        for entry in entries(context, state)
+        if entry.queued_at
+    ]
+    oldest = time.time() - min(times, default=time.time())
+    last = (context.host.state.get("cleanup") or {}).get("last_at")
+    detail = {"oldest_seconds": round(oldest), "last_at": last, "files": len(times)}
+    if oldest <= limit:
+        return Finding(OK, f"{len(times)} sent or rejected files are kept", detail=detail)
+    return Finding(
+        WARN,
+        f"files of {span(oldest)} ago are still there: the clean-up is overdue",
+        expected=f"they go after {span(settings.cleanup_threshold_secs)}",
+        fix="restart the agent: it cleans up when it starts",
+        command=context.host.service_command("restart"),
+        detail=detail,
+    )
+
+
+CHECKS = (
+    Check(
+        id="queue.dirs",
+        group="queue",
+        question="Are the queue's directories there, with the right owner and mode?",
+        guide="outqueue-directories",
+        run=directories,
+        needs=("service.user",),
+    ),
+    Check(
+        id="queue.pending",
+        group="queue",
+        question="How many events wait, and for how long?",
+        guide="outqueue-troubleshooting",
+        run=pending,
+        needs=("queue.dirs",),
+        follows=_DELIVERY,
+    ),
+    Check(
+        id="queue.err",
+        group="queue",
+        question="Which events did PagerDuty reject, and why?",
+        guide="outqueue-directories",
+        run=rejected,
+        needs=("queue.dirs",),
+    ),
+    Check(
+        id="queue.suc",
+        group="queue",
+        question="When was the last event accepted?",
+        guide="outqueue-directories",
+        run=sent,
+        needs=("queue.dirs",),
+    ),
+    Check(
+        id="queue.strange",
+        group="queue",
+        question="Is there anything in the queue that does not belong there?",
+        guide="outqueue-directories",
+        run=strange,
+        needs=("queue.dirs",),
+    ),
+    Check(
+        id="queue.age",
+        group="queue",
+        question="Are old files cleaned up?",
+        guide="outqueue-directories",
+        run=age,
+        needs=("queue.dirs",),
+        follows=("service.running",),
+    ),
+)
