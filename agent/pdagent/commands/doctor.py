@@ -2,72 +2,180 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
 from collections.abc import Sequence
 
-from pdagent import __version__, settings
+from pdagent import settings, submission
+from pdagent.commands import console, keyfile
+from pdagent.commands.options import FLAG, REPEAT, Arguments, Command, Option
+from pdagent.doctor import bundle, fix, isolate, report
 from pdagent.doctor import host as hosts
-from pdagent.doctor import isolate, report
 from pdagent.doctor.catalogue import all_checks
 from pdagent.doctor.check import FAIL, Check, Result, run_checks, with_needs
 from pdagent.doctor.host import Context, Host
+from pdagent.doctor.redact import Redactor
+from pdagent.doctor.sendtest import WAIT_SECONDS
 
+NAME = "pd-doctor"
 RUN_SECONDS = 18.0
-_DONE, _FAILED, _USAGE = 0, 1, 2
+FAILED = 1
+_FIX_ROUNDS = 4
+
+COMMAND = Command(
+    NAME,
+    (
+        Option("--json", form=FLAG, help="print the results as JSON (docs/doctor-schema.json)"),
+        Option("-v", "--verbose", form=FLAG, help="print all that each check saw"),
+        Option("--list-checks", form=FLAG, help="print the checks and end"),
+        Option(
+            "--check", form=REPEAT, metavar="ID[,ID]", help="run only these, and what they rest on"
+        ),
+        Option("--offline", form=FLAG, help="ask nothing over the network"),
+        Option("--fix", form=FLAG, help="mend what can be mended safely; asks on a terminal"),
+        Option("--send-test", form=FLAG, help="send a test event and wait for PagerDuty's answer"),
+        Option("-k", "--service-key", help="integration key, for --send-test and key.format"),
+        keyfile.KEY_FILE,
+        Option("--report", metavar="FILE", help="write a bundle for support, without secrets"),
+    ),
+    description="Find out why no event reaches PagerDuty, and what to do about it.",
+    epilog="--fix runs only these, each shown first:\n"
+    + "\n".join(f"  {meaning}" for meaning in dict.fromkeys(text for _, text in fix.SAFE))
+    + "\n\nexit codes: 0 no failure, 1 at least one failure, 2 usage",
+)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run pd-doctor; return 0 without failure, 1 with, 2 for wrong usage."""
-    options = parser().parse_args(argv)
+def main(argv: list[str]) -> int:
+    """Run pd-doctor; return 0 without failure, 1 with; wrong usage ends with 2."""
+    return console.run(COMMAND, argv, _diagnose)
+
+
+def _diagnose(args: Arguments) -> int:
     checks = all_checks()
-    if options.list_checks:
-        return list_checks(checks)
-    wanted = [id_ for given in options.check or () for id_ in given.split(",")]
-    unknown = sorted(set(wanted) - {check.id for check in checks})
+    if args.list_checks:
+        console.say("\n".join(f"{check.id:<16} {check.question}" for check in checks))
+        return console.DONE
+    wanted = _wanted(args, checks)
+    key = _key(args)
+    visit = Visit(args, checks, wanted, key)
+    visit.examine()
+    if args.fix:
+        visit.mend()
+    if args.report and not visit.write_bundle(args.report):
+        return console.COULD_NOT
+    console.say(visit.redact(visit.as_json() if args.json else visit.as_text()))
+    return FAILED if visit.failed else console.DONE
+
+
+def _wanted(args: Arguments, checks: Sequence[Check]) -> list[str]:
+    wanted = [id_.strip() for given in args.check for id_ in given.split(",")]
+    unknown = [id_ for id_ in wanted if id_ not in {check.id for check in checks}]
     if unknown:
-        sys.stderr.write(f"pd-doctor: no check {unknown[0]}: see pd-doctor --list-checks\n")
-        return _USAGE
-    started = time.monotonic()
-    host = look(options.config)
-    chosen = with_needs(wanted, checks) if wanted else list(checks)
-    results = examine(host, chosen, options)
-    if wanted:
-        results = [r for r in results if r.id in wanted or r.finding.status == FAIL]
-    show(results, checks, host, options, time.monotonic() - started)
-    return _FAILED if any(result.finding.status == FAIL for result in results) else _DONE
+        COMMAND.usage_error(f"argument --check: there is no {unknown[0]!r}: see --list-checks")
+    return wanted
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
-    made = argparse.ArgumentParser(
-        prog="pd-doctor",
-        description="Find out why no event reaches PagerDuty, and what to do about it.",
-        epilog="Exit codes: 0 no failure, 1 at least one failure, 2 wrong usage.",
-    )
-    made.add_argument("--version", action="version", version=f"pd-doctor {__version__}")
-    made.add_argument("--config", metavar="FILE", help="configuration file (or PDAGENT_CONFIG)")
-    made.add_argument("--json", action="store_true", help="print the results as JSON")
-    made.add_argument("-v", "--verbose", action="store_true", help="print all that was seen")
-    made.add_argument("--list-checks", action="store_true", help="print the checks and stop")
-    made.add_argument("--check", metavar="ID", action="append", help="run only these checks")
-    made.add_argument("--offline", action="store_true", help="ask nothing over the network")
-    made.add_argument("-k", "--service-key", metavar="KEY", default="", help="integration key")
-    return made
+def _key(args: Arguments) -> str:
+    if args.send_test or args.service_key or args.key_file:
+        return keyfile.integration_key(args.service_key, args.key_file, "-k/--service-key")
+    return ""
 
 
-def list_checks(checks: Sequence[Check]) -> int:
-    """Print each check's id and question."""
-    for check in checks:
-        print(f"{check.id:<16} {check.question}")
-    return _DONE
+class Visit:
+    """One visit of the doctor: the facts, the results, and what to do with them."""
+
+    def __init__(
+        self, args: Arguments, checks: Sequence[Check], wanted: Sequence[str], key: str
+    ) -> None:
+        """Prepare to run the wanted checks, or all where none is named."""
+        self._args = args
+        self._all = checks
+        self._wanted = wanted
+        self._key = key
+        self._environ = dict(os.environ)
+        self._chosen = with_needs(wanted, checks) if wanted else list(checks)
+
+    def examine(self) -> None:
+        """Gather the facts and run the checks as the daemon meets them."""
+        started = time.monotonic()
+        self._host = _look(self._args.config)
+        results = isolate.as_daemon(self._run, self._host.environment[0], _uid(self._host))
+        self._results = [r for r in results if self._is_shown(r)]
+        self._seconds = time.monotonic() - started
+
+    def _run(self) -> list[Result]:
+        context = Context(
+            host=self._host,
+            destinations=hosts.destinations(self._host.settings),
+            key=self._key,
+            send_test=self._args.send_test,
+            caller_environ=self._environ,
+        )
+        limit = RUN_SECONDS + (WAIT_SECONDS if self._args.send_test else 0)
+        return run_checks(self._chosen, context, limit=limit, offline=self._args.offline)
+
+    def _is_shown(self, result: Result) -> bool:
+        return not self._wanted or result.id in self._wanted or result.finding.status == FAIL
+
+    @property
+    def failed(self) -> bool:
+        """Whether any check failed."""
+        return any(result.finding.status == FAIL for result in self._results)
+
+    def mend(self) -> None:
+        """Carry out the safe commands, and look again, until nothing is left to mend."""
+        tried: set[str] = set()
+        for _ in range(_FIX_ROUNDS):
+            todo = [one for one in fix.actions(self._results) if one.command not in tried]
+            tried.update(one.command for one in todo)
+            if not fix.carry_out(todo, ask=_agree, say=self._tell):
+                return
+            self.examine()
+
+    def _tell(self, text: str) -> None:
+        console.complain(self.redact(text))
+
+    def redact(self, text: str) -> str:
+        """Return text without the secrets of this host."""
+        return Redactor.of({**self._environ, **self._host.environment[0]}, [self._key])(text)
+
+    def write_bundle(self, path: str) -> bool:
+        """Write the bundle for support; say so, or why not."""
+        reports = {"results.json": self.as_json(), "report.txt": self.as_text(plain=True)}
+        try:
+            count = bundle.write(path, self._host, reports, self.redact)
+        except OSError as error:
+            console.complain(f"{NAME}: cannot write {path}: {error.strerror}; name another file")
+            return False
+        console.complain(f"{NAME}: {count} files without secrets in {path}: look before you send")
+        return True
+
+    def as_json(self) -> str:
+        """Return the report for programs."""
+        facts = {"host": hosts.name(), "config": self._host.config_path}
+        facts["environment"] = self._host.environment[1]
+        return report.as_json(self._results, self._all, facts)
+
+    def as_text(self, *, plain: bool = False) -> str:
+        """Return the report for people; plain text even on a terminal if asked for."""
+        terminal = not plain and console.is_terminal(sys.stdout) and "NO_COLOR" not in os.environ
+        page = report.Text(self._all, terminal=terminal, verbose=plain or self._args.verbose)
+        return page.render(self._results, report.heading(self._host), self._seconds)
 
 
-def look(config: str | None) -> Host:
+def _agree(question: str) -> bool:
+    """Show what is about to be done; ask on a terminal."""
+    if not console.is_terminal(sys.stdin):
+        console.complain(question)
+        return True
+    console.complain(f"{question}? [y/N] ", end="")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _look(config: str | None) -> Host:
     """Read the configuration and gather the facts about this host."""
-    path = config or os.environ.get("PDAGENT_CONFIG", "")
+    path = config or os.environ.get(submission.CONFIG_VARIABLE, "")
     try:
         loaded, error = settings.load(path), ""
     except settings.SettingsError as problem:
@@ -75,23 +183,7 @@ def look(config: str | None) -> Host:
     return hosts.look(path or settings.DEFAULT_PATH, loaded, error)
 
 
-def examine(host: Host, checks: Sequence[Check], options: argparse.Namespace) -> list[Result]:
-    """Run the checks as the daemon's user, in the daemon's environment."""
-    caller = dict(os.environ)
-
-    def work() -> list[Result]:
-        context = Context(
-            host=host,
-            destinations=hosts.destinations(host.settings),
-            key=options.service_key,
-            caller_environ=caller,
-        )
-        return run_checks(checks, context, limit=RUN_SECONDS, offline=options.offline)
-
-    return isolate.as_daemon(work, host.environment[0], daemon_uid(host))
-
-
-def daemon_uid(host: Host) -> int | None:
+def _uid(host: Host) -> int | None:
     """Return the uid that the daemon has or would have; None where nobody knows."""
     if host.process:
         return host.process.uid
@@ -99,28 +191,3 @@ def daemon_uid(host: Host) -> int | None:
         return os.stat(host.settings.data_dir).st_uid
     except OSError:
         return None
-
-
-def show(
-    results: Sequence[Result],
-    checks: Sequence[Check],
-    host: Host,
-    options: argparse.Namespace,
-    seconds: float,
-) -> None:
-    """Print the report."""
-    if options.json:
-        facts = {"host": hosts.name(), "config": host.config_path}
-        print(report.as_json(results, checks, facts))
-        return
-    text = report.Text(checks, terminal=sys.stdout.isatty(), verbose=options.verbose)
-    sys.stdout.write(text.render(results, heading(host), seconds))
-
-
-def heading(host: Host) -> str:
-    """Return the first line: who looks at what, from where."""
-    now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-    return (
-        f"pd-doctor {__version__} on {hosts.name()}, {now},"
-        f" with the environment of {host.environment[1]}"
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pdagent.doctor import api, basic, clock, disk, network, outqueue, proxy, service, tls
+from pdagent.doctor import api, basic, clock, disk, network, outqueue, proxy, sendtest, service, tls
 from pdagent.doctor.check import Check
 
 GROUPS = {
@@ -18,7 +18,7 @@ GROUPS = {
 
 def all_checks() -> tuple[Check, ...]:
     """Return the checks, group after group."""
-    chapters = (service, basic, outqueue, disk, clock, network, tls, proxy, api)
+    chapters = (service, basic, outqueue, disk, clock, network, tls, proxy, api, sendtest)
     checks = [check for chapter in chapters for check in chapter.CHECKS]
     order = list(GROUPS)
     return tuple(sorted(checks, key=lambda check: order.index(check.group)))

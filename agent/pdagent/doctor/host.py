@@ -15,20 +15,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pdagent.doctor import daemonfacts
+from pdagent.doctor import daemonfacts, units
 from pdagent.doctor.daemonfacts import Process
 from pdagent.doctor.destinations import EVENTS, HEARTBEAT, Destination, destination
 from pdagent.settings import Settings
 
 SYSTEM_DATA_DIR = "/var/lib/pdagent"
 AGENT_USER = "pdagent"
-UNIT = "pdagent.service"
-ENVIRONMENT_FILES = ("/etc/default/pdagent", "/etc/sysconfig/pdagent")
 SYSTEMD, SYSV, NO_INIT = "systemd", "sysv", "none"
 
 _UNIT_PROPERTIES = (
     "LoadState,UnitFileState,FragmentPath,DropInPaths,NeedDaemonReload,ActiveState,SubState,"
-    "MainPID,Result,ExecMainStatus,NRestarts,Environment,EnvironmentFiles,User"
+    "MainPID,Result,ExecMainStatus,NRestarts"
 )
 
 
@@ -63,11 +61,6 @@ class Host:
         """Return the command that sets key in the configuration and has the daemon take it."""
         edit = f"sudo sed -i 's|^ *{key} *[=:].*|{key} = {value}|' {self.config_path}"
         return f"{edit} && {self.service_command('restart')}"
-
-    def environment_origin(self, name: str) -> str:
-        """Return the file that sets a variable for the service, else the one that should."""
-        files = [*self.unit.get("DropInPaths", "").split(), *ENVIRONMENT_FILES]
-        return next((path for path in files if _mentions(path, name)), environment_file())
 
     @property
     def environment(self) -> tuple[Mapping[str, str], str]:
@@ -131,7 +124,7 @@ def look(config_path: str, settings: Settings, config_error: str) -> Host:
         unit=unit,
         state=state,
         process=process,
-        configured=configured_environment(unit),
+        configured=units.environment(systemd=init == SYSTEMD),
         firewall=output_drops(),
     )
 
@@ -145,7 +138,7 @@ def init_system() -> str:
 
 def unit_properties() -> dict[str, str]:
     """Return what systemd says of the unit; empty where it cannot be asked."""
-    lines = run(["systemctl", "show", UNIT, "-p", _UNIT_PROPERTIES]).splitlines()
+    lines = run(["systemctl", "show", units.UNIT, "-p", _UNIT_PROPERTIES]).splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
@@ -157,41 +150,6 @@ def read_state(path: str) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return state if isinstance(state, dict) else {}
-
-
-def configured_environment(unit: Mapping[str, str]) -> dict[str, str] | None:
-    """Return the environment the service would start with; None where a file is unreadable."""
-    environ = parse_assignments(_split_quoted(unit.get("Environment", "")))
-    for path in ENVIRONMENT_FILES:
-        try:
-            with open(path, encoding="utf-8", errors="replace") as file:
-                environ.update(parse_assignments(file.read().splitlines()))
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return None
-    return environ
-
-
-def parse_assignments(lines: Sequence[str]) -> dict[str, str]:
-    """Return the variables that KEY=VALUE lines set, as a shell or systemd reads them."""
-    environ = {}
-    for line in lines:
-        text = line.strip()
-        text = text[7:].lstrip() if text.startswith("export ") else text
-        name, separator, value = text.partition("=")
-        if separator and name.isidentifier():
-            environ[name] = value.strip().strip("\"'")
-    return environ
-
-
-def _split_quoted(text: str) -> list[str]:
-    import shlex
-
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
 
 
 def output_drops() -> list[str]:
@@ -229,19 +187,6 @@ def agent_user() -> pwd.struct_passwd | None:
 def name() -> str:
     """Return this host's name."""
     return socket.gethostname()
-
-
-def environment_file() -> str:
-    """Return the file from which both init systems take the service's environment."""
-    return ENVIRONMENT_FILES[1] if os.path.isdir("/etc/sysconfig") else ENVIRONMENT_FILES[0]
-
-
-def _mentions(path: str, name: str) -> bool:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return name in file.read().lower()
-    except OSError:
-        return False
 
 
 def run(command: Sequence[str], timeout: float = 4.0) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 
-from pdagent.doctor import probe
+from pdagent.doctor import probe, units
 from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, ok, skip
 from pdagent.doctor.destinations import Destination, Proxy
 from pdagent.doctor.host import Context
@@ -104,7 +104,7 @@ def _proxy_failure(
 def set_variable(context: Context, name: str, value: str) -> str:
     """Return the command that sets a variable of the service and has the daemon take it."""
     host = context.host
-    where = host.environment_origin(name)
+    where = units.origin_of(name)
     restart = host.service_command("restart")
     reload = "sudo systemctl daemon-reload && " if where.endswith(".conf") else ""
     edit = f"sudo sed -i -E 's|({name})=[^\"]*|\\1={value}|I' {where}"

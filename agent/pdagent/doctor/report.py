@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import textwrap
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import Any
 from pdagent import __version__
 from pdagent.doctor.catalogue import GROUPS
 from pdagent.doctor.check import CHAPTERS, FAIL, OK, SKIP, WARN, Check, Result
+from pdagent.doctor.host import Host
 
 SCHEMA = 1
 WIDTH = 80
@@ -67,6 +69,12 @@ def _row(label: str, text: str) -> list[str]:
     head = _label(label)
     wrapped = textwrap.wrap(text, WIDTH - len(head), break_long_words=False) or [""]
     return [head + wrapped[0], *(" " * len(head) + line for line in wrapped[1:])]
+
+
+def heading(host: Host) -> str:
+    """Return the first line: who looks at what, and with whose eyes."""
+    now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    return f"pd-doctor {__version__} on {socket.gethostname()}, {now}, as {host.environment[1]}"
 
 
 class Text:

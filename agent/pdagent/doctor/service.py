@@ -10,19 +10,12 @@ import shutil
 import time
 from typing import Any
 
-from pdagent.doctor import host
+from pdagent.doctor import host, units
 from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, ok, skip
-from pdagent.doctor.host import SYSTEMD, SYSV, UNIT, Context
+from pdagent.doctor.host import SYSTEMD, SYSV, Context
 from pdagent.doctor.proxy import PROXY_NAMES, variable
+from pdagent.doctor.units import INIT_SCRIPT, UNIT
 
-_UNIT_FOLDERS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-)
-INIT_SCRIPT = "/etc/init.d/pdagent"
 UNIT_COPY = "/usr/share/pdagent/service/pdagent.service"
 SCRIPT_COPY = "/usr/share/pdagent/service/pdagent.init"
 _PRIVATE = "data_dir is not the system's, so no service serves it"
@@ -42,7 +35,7 @@ def unit(context: Context, _results: Results) -> Finding:
 
 def _systemd_unit(context: Context) -> Finding:
     facts = context.host.unit
-    paths = unit_paths()
+    paths = units.unit_paths()
     masked = facts.get("LoadState") == "masked" or any(map(_is_mask, paths))
     if masked:
         return _unit_failure("is masked", "unmask it", "sudo systemctl unmask pdagent")
@@ -68,11 +61,6 @@ def _systemd_unit(context: Context) -> Finding:
             detail={"path": facts.get("FragmentPath", paths[0])},
         )
     return ok("pdagent.service is installed and starts at boot", path=paths[0])
-
-
-def unit_paths() -> list[str]:
-    """Return where the unit stands on disk, the one that counts first."""
-    return [path for path in (f"{one}/{UNIT}" for one in _UNIT_FOLDERS) if os.path.lexists(path)]
 
 
 def _is_mask(path: str) -> bool:
@@ -289,7 +277,7 @@ def environment(context: Context, _results: Results) -> Finding:
             fix="give the service the variable if the network needs a proxy",
             command="sudo systemctl edit pdagent"
             if context.host.init == SYSTEMD
-            else f"sudoedit {host.environment_file()}",
+            else f"sudoedit {units.environment_file()}",
             detail={"shell_only": shell_only},
         )
     return ok(_described(context), source=context.host.environment[1])

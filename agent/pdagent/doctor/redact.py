@@ -1,0 +1,64 @@
+"""Take secrets out of text: integration keys, proxy passwords, whatever looks like one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from pdagent.event import mask
+
+HIDDEN = "***"
+_SECRET_NAME = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
+_KEY = r"(?<![0-9A-Za-z])[0-9A-Za-z]{32}(?![0-9A-Za-z])"
+
+
+def _masked(match: re.Match[str]) -> str:
+    return mask(match.group(0))
+
+
+# Pattern -> replacement; what stands first is applied first.
+_RULES = (
+    (re.compile(r"(://)[^\s/\"']*@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(?i)(_proxy\s*=\s*[\"']?)(?!\w+://)[^\s\"']*@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(?i)((?:proxy-)?authorization\s*[:=]\s*\w+\s+)\S+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(?i)((?:password|passwd|secret|token)\"?\s*[:=]\s*)\S+"), rf"\1{HIDDEN}"),
+    (
+        re.compile(r"(?<=\d{10}_)[^\s/]+(?=\.(?:txt|json))"),
+        _masked,
+    ),
+    (re.compile(r"(?<=\d{16}_)[^\s/]+(?=\.(?:txt|json))"), _masked),
+    (re.compile(r"(?<=_key\":\")[^\"]*|(?<=_key\": \")[^\"]*"), _masked),
+    (re.compile(_KEY), _masked),
+)
+
+
+class Redactor:
+    """Replaces secrets: those it was told of, and those that their form gives away."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        """Take the secrets known word for word."""
+        self._secrets = sorted({one for one in secrets if len(one) >= 4}, key=len, reverse=True)
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str], keys: Iterable[str]) -> Redactor:
+        """Know the integration keys and the passwords that an environment holds."""
+        return cls([*keys, *passwords_in(environ)])
+
+    def __call__(self, text: str) -> str:
+        """Return text without secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN if len(secret) < 32 else mask(secret))
+        for pattern, replacement in _RULES:
+            text = pattern.sub(replacement, text)
+        return text
+
+
+def passwords_in(environ: Mapping[str, str]) -> list[str]:
+    """Return the secrets in an environment: parts of proxy URLs, and values so named."""
+    found = [value for name, value in environ.items() if _SECRET_NAME.search(name)]
+    for name, value in environ.items():
+        if name.lower().endswith("_proxy") and "@" in value:
+            parts = urlsplit(value if "://" in value else f"http://{value}")
+            found += [part for part in (parts.password, parts.netloc.rpartition("@")[0]) if part]
+    return found
