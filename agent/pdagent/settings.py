@@ -23,6 +23,7 @@ _REGIONS = {
 _HEARTBEAT_PATH = "/agent/2014-03-14/heartbeat"
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
+_MAX_DIGITS = 12
 
 
 class SettingsError(Exception):
@@ -267,7 +268,7 @@ def _read(path: str, *, optional: bool) -> str | None:
     except OSError as error:
         raise SettingsError(_unreadable(path, error.strerror)) from None
     try:
-        return raw.decode("utf-8-sig")
+        return raw.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise SettingsError(f"Error loading config: {path}:{line}: not UTF-8 text") from None
@@ -324,9 +325,9 @@ def _value(key: Key, text: str, path: str, line: int) -> Value:
 
 
 def _read_int(key: Key, text: str) -> Value | None:
-    if not text.isascii() or not text.isdigit() or not key.low <= int(text) <= key.high:
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         return None
-    return int(text)
+    return int(text) if key.low <= int(text) <= key.high else None
 
 
 def _read_bool(_key: Key, text: str) -> Value | None:

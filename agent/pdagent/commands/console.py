@@ -56,6 +56,8 @@ def run(command: Command, argv: list[str], work: Callable[[Arguments], int]) -> 
     except KeyboardInterrupt:
         complain(f"{command.name}: interrupted")
         return INTERRUPTED
+    except Exception as error:  # users get one line, whatever happens
+        complain(f"{command.name}: {type(error).__name__}: {error}")
     return COULD_NOT
 
 

@@ -116,7 +116,7 @@ class Command:
         for word in self.words:
             parser.add_argument(word)
         if self.words:
-            parser.add_argument("ignored", nargs="*", help="further words are ignored")
+            parser.add_argument("ignored", nargs="*", default=[], help="further words are ignored")
         return parser
 
     def _quick(self, argv: list[str]) -> dict[str, Any] | None:

@@ -119,14 +119,18 @@ def _publish(queue: str, key: str, fd: int, draft: str, size: int, clock: Callab
         entry = os.path.join(directory, name)
         try:
             os.link(draft, entry)
-            _sync_entry(directory, fd)
-            return name
-        except FileExistsError:
+        except OSError as error:
             ledger.add(queue, -size)
-        except OSError:
-            ledger.add(queue, -size)
-            _remove(entry)
+            if error.errno == errno.EEXIST:
+                continue
             raise
+        try:
+            _sync_entry(directory, fd)
+        except BaseException:  # an interrupt too must not leave what was not accepted
+            _remove(entry)
+            ledger.add(queue, -size)
+            raise
+        return name
     raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), directory)
 
 
@@ -188,10 +192,10 @@ def _check_room(queue: str, size: int, limits: Limits) -> None:
 
 
 def _confirm_full(queue: str, size: int, limits: Limits) -> None:
-    """Refuse, unless the daemon's own count, if fresh, says that there is room."""
-    from pdagent.outqueue.usage import published_bytes
+    """Refuse, unless a count that no neighbour can forge says that there is room."""
+    from pdagent.outqueue import usage
 
-    counted = published_bytes(queue, limits.state_file)
+    counted = usage.counted_bytes(queue, limits.state_file)
     if counted is None or counted + size > limits.max_queue_bytes:
         raise SubmitError(
             f"Event refused: {limits.max_queue_bytes // _MIB} MiB wait in {queue}/{layout.PDQ}"
@@ -200,19 +204,24 @@ def _confirm_full(queue: str, size: int, limits: Limits) -> None:
         )
 
 
+# errno -> what is wrong and what to do; "{}" is the directory.
+_HINTS = {
+    errno.EACCES: "Can't write to directory {}, please check permissions",
+    errno.EPERM: "Can't write to directory {}, please check permissions",
+    errno.EROFS: "Can't write to directory {}, please check permissions",
+    errno.ENOENT: "Can't find directory {}; start pdagent once or reinstall it",
+    errno.ENOSPC: "No room at {}; free some disk space",
+    errno.EDQUOT: "No room at {}; free some disk space or raise the quota",
+    errno.EFBIG: "The file size limit is too small (see ulimit -f)",
+}
+
+
 def _explain(error: OSError, queue: str) -> SubmitError:
-    where = error.filename or queue
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    code = COULD_NOT
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        directory = os.path.dirname(where) if where != queue else queue
-        text = f"Can't write to directory {directory}, please check permissions"
-    elif error.errno == errno.ENOENT:
-        text = "The queue is incomplete; start pdagent once or reinstall it"
-    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
-        text, code = f"No room in {queue}; free some disk space", REFUSED
-    elif error.errno == errno.EFBIG:
-        text = "The file size limit is too small (see ulimit -f)"
-    else:
-        text = f"Can't write to {queue}; see pd-doctor"
-    return SubmitError(f"Event not queued: {text} ({reason})", code)
+    path = error.filename2 or error.filename or queue
+    directory = path if path.endswith(queue) else os.path.dirname(path)
+    hint = _HINTS.get(error.errno or 0, "Can't write to directory {}; see pd-doctor")
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return SubmitError(
+        f"Event not queued: {hint.format(directory)} ({error.strerror})",
+        REFUSED if full else COULD_NOT,
+    )

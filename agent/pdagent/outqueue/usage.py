@@ -6,29 +6,33 @@ import json
 import os
 import time
 
-from pdagent.outqueue import layout
-
-# A daemon writes its state at least every send_interval_secs, whose upper bound this is.
-_FRESH_SECS = 3600
+from pdagent.outqueue import layout, ledger
 
 
-def published_bytes(queue: str, state_file: str) -> int | None:
+def counted_bytes(queue: str, state_file: str) -> int | None:
     """Return the bytes waiting in pdq as counted here, else by a living daemon, else None.
 
-    Counting needs the right to list pdq: root's and the daemon's user's.
+    Counting needs the right to list pdq, which root and the daemon's user have; the ledger is
+    then set right too.
     """
     try:
         with os.scandir(os.path.join(queue, layout.PDQ)) as entries:
-            return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+            counted = sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
     except OSError:
         return _bytes_in_state(state_file)
+    ledger.correct(queue, counted)
+    return counted
 
 
-def _bytes_in_state(state_file: str) -> int | None:
+def _bytes_in_state(path: str) -> int | None:
+    """Return pending.bytes of the daemon's state, or None unless it is fresh."""
     try:
-        with open(state_file, "rb") as file:
-            fresh = time.time() - os.fstat(file.fileno()).st_mtime < _FRESH_SECS
-            queued = json.load(file)["pending"]["bytes"]
+        with open(path, "rb") as file:
+            age = time.time() - os.fstat(file.fileno()).st_mtime
+            state = json.load(file)
+            counted = state["pending"]["bytes"]
+            # Written every send_interval_secs: three missed turns mean that nobody counts.
+            fresh = age < 3 * state["send_interval_secs"] + 5
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return queued if fresh and isinstance(queued, int) else None
+    return counted if fresh and isinstance(counted, int) else None
