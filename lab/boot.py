@@ -16,17 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from lab import runtime
 
 PREFIX = os.environ.get("IMAGE_PREFIX", "localhost/pdagent-")
-# Either init system: systemd says so itself; sysvinit has reached runlevel 2 and ended `rc`.
-BOOTED = """
-for _ in $(seq 60); do
-    case "$(systemctl is-system-running 2>/dev/null)" in running|degraded) exit 0;; esac
-    if [ ! -d /run/systemd/system ] && runlevel 2>/dev/null | grep -q ' [2-5]$'; then
-        pgrep -f '[i]nit.d/rc ' >/dev/null || exit 0
-    fi
-    sleep 0.5
-done
-exit 1
-"""
+WAIT_FOR_BOOT = Path(__file__).resolve().parent.parent / "molecule/shared/wait-for-boot.sh"
 
 
 def boot(image, name, arguments=()):
@@ -38,7 +28,7 @@ def boot(image, name, arguments=()):
     command = ["podman", "run", "--detach", "--pull=never", "--name", name, "--hostname", name]
     command += ["--systemd=always", *runtime.podman_arguments(), *arguments, PREFIX + image]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["podman", "exec", name, "sh", "-c", BOOTED], check=True)
+    subprocess.run(["podman", "exec", name, "sh", "-c", WAIT_FOR_BOOT.read_text()], check=True)
 
 
 def main(arguments):
