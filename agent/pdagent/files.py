@@ -1,0 +1,37 @@
+"""Small files that others read while we write them."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+
+def write_json(path: str, value: dict[str, Any], mode: int) -> None:
+    """Write a small JSON file in one go and atomically; raises OSError.
+
+    Not synced: after a power failure such a file is made again or not missed.
+    """
+    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n", mode)
+
+
+def write_text(path: str, text: str, mode: int) -> None:
+    """Replace the file at `path` by `text` so that a reader sees the old or the new whole."""
+    draft = f"{path}.bak"
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
+            os.fchmod(fd, mode)
+            file.write(text)
+        os.rename(draft, path)
+    except OSError:
+        remove(draft)
+        raise
+
+
+def remove(path: str) -> None:
+    """Remove a file that may not be there."""
+    try:
+        os.unlink(path)
+    except OSError:
+        return

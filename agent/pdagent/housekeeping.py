@@ -1,0 +1,101 @@
+"""Expire what is old: suc and err after cleanup_threshold_secs, leftovers in tmp likewise.
+
+pdq is never touched: what has not been sent is not old. When space is short, delivered
+events go first, whatever their age.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from pdagent.files import remove
+from pdagent.outqueue import layout
+
+ANSWER_SECONDS = 600.0
+"""How long the answers for waiting submitters are kept in run_dir."""
+
+_BATCH = 1000
+
+
+class Swept(NamedTuple):
+    """How many files of each directory were removed."""
+
+    tmp: int
+    suc: int
+    err: int
+
+
+def sweep(queue: str, threshold: float, now: float) -> Swept:
+    """Remove expired files below the queue directory; now is wall-clock seconds.
+
+    Raises OSError when a directory cannot be listed.
+    """
+    return Swept(
+        *(
+            _remove_all(
+                path for path, age in _ages(os.path.join(queue, name), now) if age > threshold
+            )
+            for name in (layout.TMP, layout.SUC, layout.ERR)
+        )
+    )
+
+
+def sweep_answers(directory: str, now: float) -> None:
+    """Remove answers that no submitter waits for any more."""
+    _remove_all(path for path, age in _ages(directory, now) if age > ANSWER_SECONDS)
+
+
+def make_room(queue: str, least_free: int) -> int:
+    """Remove delivered events, the oldest first, until so many bytes are free.
+
+    Returns how many were removed. Raises OSError when suc cannot be listed.
+    """
+    directory = os.path.join(queue, layout.SUC)
+    removed = 0
+    names: list[str] = []
+    while free_bytes(queue) < least_free:
+        if not names:
+            names = sorted(os.listdir(directory), reverse=True)
+            if not names:
+                break
+        for _ in range(min(_BATCH, len(names))):
+            remove(os.path.join(directory, names.pop()))
+            removed += 1
+        if not names:
+            break
+    return removed
+
+
+def free_bytes(path: str) -> int:
+    """Return the bytes that ordinary users may still write at path."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize
+
+
+def _ages(directory: str, now: float) -> Iterator[tuple[str, float]]:
+    """Yield path and age in seconds of each file; directories of hostile users are left."""
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            try:
+                found = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            parsed = layout.parse(entry.name)
+            named = parsed[0] / 1e6 if parsed else found.st_mtime
+            # Name and mtime are the submitter's word; a date in the future is a lie or a
+            # clock that was wrong, and the inode's own time then decides.
+            born = named if named <= now else found.st_ctime
+            yield entry.path, now - born
+
+
+def _remove_all(paths: Iterator[str]) -> int:
+    removed = 0
+    for path in list(paths):
+        remove(path)
+        removed += 1
+        if removed % _BATCH == 0:
+            time.sleep(0.01)  # let the workers have the disk and the interpreter
+    return removed
