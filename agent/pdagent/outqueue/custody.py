@@ -1,0 +1,192 @@
+"""What pd-queue does to the queue, safely beside a running daemon.
+
+The daemon reads a file once, just before sending it, and copes with files that are gone, so
+everything here is plain renames and removals. Only the daemon moves files out of pdq by
+sending them; what is moved into pdq it finds by the wake-up or its next look.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pdagent.event import mask
+from pdagent.files import remove, write_text
+from pdagent.outqueue import layout
+
+PENDING, SUCCESS, ERROR = "pending", "success", "error"
+DIRECTORIES = {PENDING: layout.PDQ, SUCCESS: layout.SUC, ERROR: layout.ERR}
+
+_ALERT_KEY = {"service_key": "incident_key", "routing_key": "dedup_key"}
+_MAX_BODY = 4 * 1024 * 1024
+
+
+class Entry(NamedTuple):
+    """One event file: its state, name, key and the time in its name (seconds)."""
+
+    state: str
+    name: str
+    key: str
+    queued_at: float
+
+
+class Retried(NamedTuple):
+    """How many events of err were queued again, and how many a newer resolve kept there."""
+
+    moved: int
+    outdated: int
+
+
+class Custody:
+    """The queue below `directory` and the hold markers below `db`."""
+
+    def __init__(self, directory: str, db: str) -> None:
+        """Nothing is read yet."""
+        self.directory = directory
+        self._db = db
+
+    def path(self, entry: Entry) -> str:
+        """Return where an entry is."""
+        return os.path.join(self.directory, DIRECTORIES[entry.state], entry.name)
+
+    def entries(self, *states: str, key: str | None = None) -> Iterator[Entry]:
+        """Yield the events in these states in the order of their names, of one key if given.
+
+        Badly named files are passed over. Raises OSError when a directory cannot be listed.
+        """
+        for state in states or tuple(DIRECTORIES):
+            for name in sorted(os.listdir(os.path.join(self.directory, DIRECTORIES[state]))):
+                parsed = layout.parse(name)
+                if parsed and key in (None, parsed[1]):
+                    yield Entry(state, name, parsed[1], parsed[0] / 1e6)
+
+    def counts(self, key: str | None = None) -> dict[str, dict[str, int]]:
+        """Return for each integration key, sorted, how many events are in each state."""
+        found: dict[str, dict[str, int]] = {}
+        for entry in self.entries(key=key):
+            states = found.setdefault(entry.key, dict.fromkeys(DIRECTORIES, 0))
+            states[entry.state] += 1
+        return dict(sorted(found.items()))
+
+    def find(self, name: str) -> Entry | None:
+        """Return the entry of this file name, wherever it is."""
+        parsed = layout.parse(os.path.basename(name))
+        for state, directory in DIRECTORIES.items():
+            path = os.path.join(self.directory, directory, os.path.basename(name))
+            if parsed and os.path.lexists(path):
+                return Entry(state, os.path.basename(name), parsed[1], parsed[0] / 1e6)
+        return None
+
+    def body(self, entry: Entry) -> dict[str, Any] | None:
+        """Return the event's JSON object, None when it is none or gone."""
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            with os.fdopen(os.open(self.path(entry), flags), "rb") as file:
+                value = json.loads(file.read(_MAX_BODY + 1))
+        except (OSError, ValueError, RecursionError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def reason(self, entry: Entry) -> dict[str, Any] | None:
+        """Return why an event is in err, None when nothing is known (1.x stored nothing)."""
+        path = os.path.join(self.directory, layout.ERR, layout.reason_name(entry.name))
+        try:
+            with open(path, "rb") as file:
+                value = json.load(file)
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def retry(self, key: str | None = None) -> Retried:
+        """Put events of err back into pdq under their names, so in their old order.
+
+        One whose alert has a newer resolve, pending or delivered, stays: sent now it would
+        open an incident again that is over.
+        """
+        moved = outdated = 0
+        resolved = self._resolved(key)
+        for entry in self.entries(ERROR, key=key):
+            alert = _alert(self.body(entry))
+            if alert and entry.name < resolved.get((entry.key, alert), ""):
+                outdated += 1
+                continue
+            moved += self._queue_again(entry)
+        return Retried(moved, outdated)
+
+    def remove(self, entry: Entry) -> bool:
+        """Remove an event and its reason; False when it was gone already."""
+        try:
+            os.unlink(self.path(entry))
+        except FileNotFoundError:
+            return False
+        if entry.state == ERROR:
+            remove(os.path.join(self.directory, layout.ERR, layout.reason_name(entry.name)))
+        return True
+
+    def hold(self, key: str = "") -> None:
+        """Have the daemon stop sending, for one key or all, until `release`."""
+        write_text(os.path.join(self._db, layout.hold_name(key)), "", 0o644)
+
+    def release(self, key: str = "") -> bool:
+        """Let the daemon send again; without key everything. False when nothing was held."""
+        names = [layout.hold_name(key)] if key else self._markers()
+        found = [name for name in names if os.path.exists(os.path.join(self._db, name))]
+        for name in found:
+            remove(os.path.join(self._db, name))
+        return bool(found)
+
+    def held(self) -> list[str]:
+        """Return the held keys, "" standing for all of them."""
+        return sorted(name[len(layout.HOLD) + 1 :] for name in self._markers())
+
+    def _markers(self) -> list[str]:
+        marker = layout.hold_name()
+        return [
+            name for name in os.listdir(self._db) if name == marker or name.startswith(marker + ".")
+        ]
+
+    def _resolved(self, key: str | None) -> dict[tuple[str, str], str]:
+        """Return the newest pending or delivered resolve of each alert, by file name.
+
+        Only what is newer than the oldest event of err matters, which spares most of suc.
+        """
+        oldest = next((entry.name for entry in self.entries(ERROR, key=key)), None)
+        found: dict[tuple[str, str], str] = {}
+        if oldest is None:
+            return found
+        for entry in self.entries(PENDING, SUCCESS, key=key):
+            if entry.name > oldest and _action(body := self.body(entry)) == "resolve":
+                alert = _alert(body)
+                if alert:
+                    slot = (entry.key, alert)
+                    found[slot] = max(found.get(slot, ""), entry.name)
+        return found
+
+    def _queue_again(self, entry: Entry) -> bool:
+        target = os.path.join(self.directory, layout.PDQ, entry.name)
+        try:
+            os.link(self.path(entry), target, follow_symlinks=False)
+        except FileExistsError:
+            return False  # the same event is pending already
+        return self.remove(entry)
+
+
+def masked_body(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy of an event's body with its integration key masked."""
+    return {
+        field: mask(value) if field in _ALERT_KEY and isinstance(value, str) else value
+        for field, value in body.items()
+    }
+
+
+def _action(body: dict[str, Any] | None) -> Any:
+    return body and (body.get("event_type") or body.get("event_action"))
+
+
+def _alert(body: dict[str, Any] | None) -> str:
+    for key_field, alert_field in _ALERT_KEY.items():
+        if body and key_field in body and isinstance(body.get(alert_field), str):
+            return str(body[alert_field])
+    return ""

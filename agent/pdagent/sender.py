@@ -1,0 +1,278 @@
+"""The worker threads: take a job, read the file, ask PagerDuty, move the file.
+
+Policy is delivery's, the wire is pagerduty's, the disk is outbox's; here is only the order
+of the steps, and the lock that delivery needs. A lane is released after its file has been
+moved, so that a crash can never repeat an event after a later one of the same key.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import Any, Callable
+
+from pdagent.delivery import Delivery, Job, Move
+from pdagent.event import mask
+from pdagent.files import write_json
+from pdagent.outqueue import layout
+from pdagent.outqueue.outbox import Outbox, StrangeEntryError, reason_name
+from pdagent.pagerduty import Client
+from pdagent.state import describe_error, iso
+from pdagent.verdict import NOT_NOW, REJECTED, Verdict, one_line
+
+logger = logging.getLogger("pdagent.sendevent")
+
+THREAD_NAME = "SendEventTask"
+REFUSED, QUARANTINED, SET_ASIDE = "refused", "quarantined", "set_aside"
+
+
+def masked(name: str) -> str:
+    """Return a file name fit for a log: its key by the last characters only."""
+    parsed = layout.parse(name)
+    if parsed is None:
+        return one_line(name, 80)
+    return f"{name.partition('_')[0]}_{mask(one_line(parsed[1]))}.txt"
+
+
+class Sender:
+    """Sends what `delivery` hands out with up to `workers` threads."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        outbox: Outbox,
+        urls: dict[str, str],
+        new_client: Callable[[], Client],
+        answers_dir: str,
+    ) -> None:
+        """No thread is started before there is work; urls maps event kinds to endpoints."""
+        self.delivery = delivery
+        self.outbox = outbox
+        self.lock = threading.Condition(threading.Lock())
+        self.set_aside = 0
+        self.last_success: dict[str, Any] | None = None
+        self.last_error: dict[str, Any] | None = None
+        self.observe: Callable[[str, float], None] = lambda outcome, seconds: None
+        self._urls = urls
+        self._new_client = new_client
+        self._answers_dir = answers_dir
+        self._clients: list[Client] = []
+        self._threads: list[threading.Thread] = []
+        self._workers = 1
+        self._idle = 0
+        self._stopping = False
+
+    def reconfigure(self, urls: dict[str, str], new_client: Callable[[], Client]) -> None:
+        """Use other endpoints and connections from the next request on."""
+        with self.lock:
+            self._urls, self._new_client = urls, new_client
+            self._clients.clear()
+
+    def wake(self, workers: int) -> None:
+        """Let the threads look for work; start another if all are busy and it is allowed."""
+        with self.lock:
+            self._workers = workers
+            self._grow()
+            self.lock.notify()
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every thread that was started still works."""
+        return all(thread.is_alive() for thread in list(self._threads))
+
+    def stop(self, seconds: float) -> bool:
+        """Let each thread finish its request; False when one needs longer than that."""
+        with self.lock:
+            self._stopping = True
+            self.lock.notify_all()
+        until = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def set_aside_foreign(self, name: str) -> None:
+        """Move an entry whose name is not an event's to err."""
+        self._set_aside(name, "", "the name is not <microseconds>_<integration key>.txt")
+
+    # --- the threads
+
+    def _grow(self) -> None:
+        """Start a thread when all are busy; the first event of a quiet day needs only one."""
+        if self._idle or self._stopping or len(self._threads) >= self._workers:
+            return
+        number = len(self._threads)
+        name = f"{THREAD_NAME}-{number}" if number else THREAD_NAME
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _work(self) -> None:
+        while True:
+            job = self._next_job()
+            if job is None:
+                return
+            try:
+                self._send(job)
+            except Exception as exc:  # a defect must cost one event a delay, not all a thread
+                logger.exception("Cannot process event %s", masked(job.name))
+                self._give_back(job, one_line(repr(exc)))
+            finally:
+                with self.lock:
+                    self.delivery.release(job, time.monotonic())
+                    self.lock.notify()
+
+    def _give_back(self, job: Job, why: str) -> None:
+        with self.lock:
+            if self.delivery.is_head(job):
+                verdict = Verdict(NOT_NOW, "internal", why, suspect=True)
+                self.delivery.settle(job, verdict, time.monotonic())
+
+    def _next_job(self) -> Job | None:
+        with self.lock:
+            while not self._stopping and len(self._threads) <= self._workers:
+                now = time.monotonic()
+                job = self.delivery.take(now)
+                if job is not None:
+                    if self.delivery.wait(now) == 0.0:
+                        self._grow()
+                        self.lock.notify()
+                    return job
+                self._idle += 1
+                self.lock.wait(self.delivery.wait(now))
+                self._idle -= 1
+            if not self._stopping:
+                self._threads.remove(threading.current_thread())
+            return None
+
+    def _send(self, job: Job) -> None:
+        shown = masked(job.name)
+        try:
+            kind, body = self.outbox.read(job.name, job.key)
+        except FileNotFoundError:
+            logger.info("Event %s was removed from the queue", shown)
+            self._discard(job)
+            return
+        except StrangeEntryError as exc:
+            self._set_aside(job.name, job.key, str(exc))
+            self._discard(job)
+            return
+        except OSError as exc:
+            detail = f"cannot read the event: {exc.strerror}"
+            self._finish(job, Verdict(NOT_NOW, "disk", detail), shown, 0.0)
+            return
+        logger.info("Processing event %s", shown)
+        client = self._borrow()
+        begun = time.monotonic()
+        try:
+            verdict = client.deliver(self._urls[kind], body)
+            move = self._finish(job, verdict, shown, time.monotonic() - begun)
+            if move.wants_proof:
+                self._prove(client)
+        finally:
+            self._clients.append(client)
+
+    def _borrow(self) -> Client:
+        """Take the client used last, whose connection is still warm."""
+        try:
+            return self._clients.pop()
+        except IndexError:
+            return self._new_client()
+
+    def _prove(self, client: Client) -> None:
+        """Ask whether PagerDuty answers at all: an empty object must be refused."""
+        verdict = client.deliver(self._urls["v1"], b"{}")
+        with self.lock:
+            self.delivery.proved(verdict.outcome == REJECTED)
+
+    # --- what becomes of an event
+
+    def _finish(self, job: Job, verdict: Verdict, shown: str, seconds: float) -> Move:
+        move = self._judge(job, verdict, seconds)
+        if move.to == layout.SUC:
+            self.last_success = {"at": iso(time.time()), "key": mask(job.key)}
+            logger.info(
+                "Changing %s type: pdq -> suc... incident_key = %s", shown, verdict.alert_key
+            )
+            self._settle(job.name)
+            return move
+        self.last_error = describe_error(job.key, verdict, time.time())
+        logger.error(
+            "Error sending event %s; Error code: %s, Reason: %s",
+            shown,
+            verdict.status or verdict.reason,
+            verdict.detail,
+        )
+        if move.to == layout.ERR:
+            self._reject(job, verdict, move, shown)
+        else:
+            logger.warning(
+                "Backing off service key %s: Retrying events in service key %s after %d sec",
+                mask(job.key),
+                mask(job.key),
+                max(1, round(move.wait)),
+            )
+        return move
+
+    def _judge(self, job: Job, verdict: Verdict, seconds: float) -> Move:
+        with self.lock:
+            move = self.delivery.settle(job, verdict, time.monotonic())
+            self.observe(move.outcome, seconds)
+        return move
+
+    def _settle(self, name: str) -> None:
+        try:
+            if not self.outbox.settle(name, layout.SUC):
+                logger.info("Event %s was removed from the queue while it was sent", masked(name))
+        except OSError as exc:
+            logger.error(
+                "Event %s was delivered, but cannot be moved to suc: %s; see pd-doctor",
+                masked(name),
+                exc.strerror,
+            )
+
+    def _reject(self, job: Job, verdict: Verdict, move: Move, shown: str) -> None:
+        if move.outcome == QUARANTINED:
+            logger.error(
+                "Service key %s breached back-off limit. Assuming bad event.", mask(job.key)
+            )
+        logger.info("Changing %s type: pdq -> err...", shown)
+        self._to_err(job.name, _reason(verdict, move))
+
+    def _set_aside(self, name: str, key: str, why: str) -> None:
+        logger.warning("Setting aside %s: it is %s", masked(name), why)
+        with self.lock:
+            self.set_aside += 1
+        self.last_error = describe_error(key, Verdict(REJECTED, SET_ASIDE, why), time.time())
+        self._to_err(name, {"at": iso(time.time()), "outcome": SET_ASIDE, "message": why})
+
+    def _to_err(self, name: str, reason: dict[str, Any]) -> None:
+        """Move an entry to err; a submitter who waits for it finds the answer in run_dir."""
+        answer = os.path.join(self._answers_dir, reason_name(name))
+        try:
+            if layout.parse(name):
+                write_json(answer, {"schema": 1, "event": name, **reason}, 0o644)
+            self.outbox.reject(name, reason)
+        except FileNotFoundError:
+            logger.info("Event %s was removed from the queue", masked(name))
+        except OSError as exc:
+            logger.error("Cannot move %s to err: %s", masked(name), exc.strerror)
+            self.outbox.ignore(name)
+
+    def _discard(self, job: Job) -> None:
+        with self.lock:
+            self.delivery.discard(job)
+
+
+def _reason(verdict: Verdict, move: Move) -> dict[str, Any]:
+    now, wall = time.monotonic(), time.time()
+    return {
+        "at": iso(wall),
+        "outcome": move.outcome,
+        "status": verdict.status,
+        "message": verdict.message or verdict.detail,
+        "errors": list(verdict.errors),
+        "attempts": move.attempts,
+        "history": [{"at": iso(wall - (now - at)), "reason": why} for at, why in move.history],
+    }

@@ -1,0 +1,54 @@
+"""The real daemon against the emulator over TLS: promises 2, 4, 7, 9, 14."""
+
+from __future__ import annotations
+
+import pytest
+
+from pdagent.event import Event
+from tests.emulator.fixtures import RunningEmulator
+from tests.host import Host
+
+KEY = "a" * 28 + "0001"
+OTHER = "b" * 28 + "0002"
+
+
+def trigger(number: int, key: str = KEY) -> Event:
+    return Event.v1(key, "trigger", description=f"event {number}", incident_key=f"i{number}")
+
+
+@pytest.fixture
+def running(host: Host) -> Host:
+    host.start()
+    return host
+
+
+def test_all_kinds_of_event_are_delivered(running: Host, emulator: RunningEmulator) -> None:
+    running.put(trigger(1))
+    running.put(Event.v2(KEY, "trigger", summary="s", source="h", severity="error"))
+    running.put(Event.change(KEY, summary="deployed"))
+    assert [event["kind"] for event in emulator.wait_for(3)] == ["v1", "v2", "change"]
+    running.until_settled()
+    assert len(running.events("suc")) == 3
+
+
+def test_one_key_keeps_its_order(running: Host, emulator: RunningEmulator) -> None:
+    for number in range(50):
+        running.put(trigger(number))
+    sent = [event["dedup_key"] for event in emulator.wait_for(50)]
+    assert sent == [f"i{number}" for number in range(50)]
+
+
+def test_what_piled_up_is_sent_at_the_start(host: Host, emulator: RunningEmulator) -> None:
+    host.put(trigger(1))
+    host.put(trigger(2, OTHER))
+    host.start()
+    emulator.wait_for(2)
+    host.until_settled()
+    assert host.stop() == 0
+    table = host.run("pd-queue", "status").stdout
+    assert table.splitlines() == [
+        "Service Key                           Pending   Success  In Error",
+        "=" * 65,
+        f"{KEY}            0         1         0",
+        f"{OTHER}            0         1         0",
+    ]
