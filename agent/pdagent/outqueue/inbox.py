@@ -41,7 +41,7 @@ class SubmitError(Exception):
 
 
 class Limits:
-    """When to refuse: bytes waiting in pdq, and bytes left free on its file system."""
+    """When to refuse: bytes waiting in pdq, and bytes left free on its file system (0: any)."""
 
     __slots__ = ("max_queue_bytes", "min_free_bytes", "state_file")
 
@@ -87,7 +87,7 @@ def _store(queue: str, key: str, body: bytes, clock: Callable[[], int]) -> str:
         os.fsync(fd)
         return _publish(queue, key, fd, draft, len(body), clock)
     finally:
-        os.close(fd)
+        _close(fd)
         _remove(draft)
 
 
@@ -149,7 +149,15 @@ def _sync_entry(directory: str, fd: int) -> None:
     try:
         os.fsync(directory_fd)
     finally:
-        os.close(directory_fd)
+        _close(directory_fd)
+
+
+def _close(fd: int) -> None:
+    """Close what is synced or given up: an error now says nothing about the event."""
+    try:
+        os.close(fd)
+    except OSError:
+        return
 
 
 def _remove(path: str) -> None:
@@ -175,16 +183,17 @@ def wake(fifo: str) -> None:
 
 def _check_room(queue: str, size: int, limits: Limits) -> None:
     disk = os.statvfs(queue)
-    if disk.f_bavail * disk.f_frsize - size < limits.min_free_bytes:
+    floor = limits.min_free_bytes
+    if floor and disk.f_bavail * disk.f_frsize - size < floor:
         raise SubmitError(
-            f"Event refused: less than {limits.min_free_bytes // _MIB} MiB free at {queue}"
-            " (min_free_mb); free some disk space",
+            f"Event refused: less than {floor // _MIB} MiB free at {queue} (min_free_mb);"
+            " free some disk space",
             REFUSED,
         )
-    if limits.min_free_bytes and disk.f_files and disk.f_favail < MIN_FREE_INODES:
+    if floor and disk.f_files and disk.f_favail < MIN_FREE_INODES:
         raise SubmitError(
-            f"Event refused: fewer than {MIN_FREE_INODES} inodes free at {queue};"
-            " remove some files",
+            f"Event refused: fewer than {MIN_FREE_INODES} inodes free at {queue}"
+            " (min_free_mb); remove some files",
             REFUSED,
         )
     if ledger.queued_bytes(queue) + size > limits.max_queue_bytes:

@@ -1,0 +1,75 @@
+"""Fixtures of the unit tests, among them other users: the tests run as root."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+import stat
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from pdagent.outqueue import layout
+
+NOBODY = 65534
+AGENT = Path(__file__).resolve().parents[2] / "agent"
+SYSTEM_PYTHON = "/usr/bin/python3"
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> str:
+    """An empty outqueue directory with the modes of an installed one."""
+    _open_to_all(tmp_path)
+    layout.ensure(str(tmp_path / "data"))
+    return str(tmp_path / "data" / "outqueue")
+
+
+@pytest.fixture
+def as_nobody(tmp_path: Path) -> Callable[[Callable[[], Any]], Any]:
+    """Call a function in a process of an unprivileged user; its exception is raised here."""
+    _open_to_all(tmp_path)
+
+    def call(function: Callable[[], Any]) -> Any:
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+            try:
+                answer = ("value", function())
+            except BaseException as error:
+                answer = ("error", error)
+            os.write(writer, pickle.dumps(answer))
+            os._exit(0)
+        os.close(writer)
+        with open(reader, "rb") as pipe:
+            kind, value = pickle.loads(pipe.read())
+        os.waitpid(child, 0)
+        if kind == "error":
+            raise value
+        return value
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The commands as a package installs them: compiled, readable by all, isolated Python."""
+    root = tmp_path_factory.mktemp("installed") / "pdagent"
+    shutil.copytree(AGENT, root, ignore=shutil.ignore_patterns("__pycache__"))
+    _open_to_all(root)
+    for name in ("pd-send", "pd-nagios", "pd-zabbix", "pd-sensu"):
+        launcher = root / "bin" / name
+        _, _, rest = launcher.read_text().partition("\n")
+        launcher.write_text(f"#!{SYSTEM_PYTHON} -IS\n{rest}")
+    return root
+
+
+def _open_to_all(path: Path) -> None:
+    """Let every user reach a temporary directory, which pytest keeps to its own user."""
+    while path.stat().st_uid == os.getuid() and path != Path(path.anchor, "tmp"):
+        path.chmod(stat.S_IMODE(path.stat().st_mode) | 0o711)
+        path = path.parent
