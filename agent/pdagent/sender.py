@@ -105,8 +105,8 @@ class Sender:
         number = len(self._threads)
         name = f"{THREAD_NAME}-{number}" if number else THREAD_NAME
         thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)  # started first: `healthy` looks without the lock
 
     def _work(self) -> None:
         while True:
