@@ -16,7 +16,10 @@ from pdagent.settings import AGENT_WILL_QUIT, Settings, SettingsError, load
 
 COMMAND = Command(
     "pdagentd",
-    (Option("-f", "--foreground", form=FLAG, help="stay in the foreground, write no pid file"),),
+    (
+        Option("-f", "--foreground", form=FLAG, help="stay in the foreground, write no pid file"),
+        Option("--check-config", form=FLAG, help="say what is wrong with the settings, and end"),
+    ),
     description="Carry events from the queue to PagerDuty.",
     epilog="SIGHUP reads the configuration again; SIGTERM ends the agent within seconds.",
 )
@@ -33,6 +36,8 @@ def main(argv: list[str]) -> int:
     path = args.config or os.environ.get("PDAGENT_CONFIG", "")
     try:
         settings = load(path)
+        if args.check_config:
+            return _judge(settings)
         as_root = startup.check_user(settings)
         os.umask(UMASK)
         startup.make_directories(settings)
@@ -44,6 +49,13 @@ def main(argv: list[str]) -> int:
     except startup.StartError as exc:
         complain(str(exc))
     return 1
+
+
+def _judge(settings: Settings) -> int:
+    """Complain about what is suspicious in the file; a deployment wants a typo to fail."""
+    for warning in settings.warnings:
+        complain(warning)
+    return 1 if settings.warnings else 0
 
 
 def _serve(settings: Settings, path: str, as_root: bool, ready: Callable[[], None]) -> int:
