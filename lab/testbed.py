@@ -15,6 +15,7 @@ NAME = "pdagent-lab"
 INVENTORIES = ("molecule/shared/inventory", "lab/hosts.yml")
 STAMP = ROOT / "dist" / ".sources.sha256"
 ANSIBLE = {
+    "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache/collections"),
     "ANSIBLE_FORCE_COLOR": "0",
     "ANSIBLE_FORKS": "10",
     "ANSIBLE_PIPELINING": "1",
