@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import shutil
@@ -53,6 +54,48 @@ def as_nobody(tmp_path: Path) -> Callable[[Callable[[], Any]], Any]:
         return value
 
     return call
+
+
+@pytest.fixture
+def config(queue: str, tmp_path: Path) -> str:
+    """A settings file whose directories are the test's own."""
+    path = tmp_path / "pdagent.conf"
+    path.write_text(
+        f"[Main]\ndata_dir = {tmp_path}/data\nrun_dir = {tmp_path}/run\nmin_free_mb = 0\n"
+    )
+    return str(path)
+
+
+@pytest.fixture
+def run_main(
+    config: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str, str]]:
+    """Run a command's main in this process: (exit code, standard output, standard error)."""
+    monkeypatch.setenv("PDAGENT_CONFIG", config)
+
+    def run(main: Callable[[list[str]], int], *argv: str) -> tuple[int, str, str]:
+        before = os.umask(0o022)
+        try:
+            code = main(list(argv))
+        except SystemExit as end:
+            code = end.code
+        finally:
+            os.umask(before)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def bodies(queue: str) -> Callable[[], list[dict[str, Any]]]:
+    """The bodies waiting in pdq, in order."""
+
+    def read() -> list[dict[str, Any]]:
+        names = sorted(os.listdir(f"{queue}/pdq"))
+        return [json.loads(Path(queue, "pdq", name).read_bytes()) for name in names]
+
+    return read
 
 
 @pytest.fixture(scope="session")
