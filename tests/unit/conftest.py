@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import shutil
 import stat
 from pathlib import Path
@@ -29,29 +28,20 @@ def queue(tmp_path: Path) -> str:
 
 @pytest.fixture
 def as_nobody(tmp_path: Path) -> Callable[[Callable[[], Any]], Any]:
-    """Call a function in a process of an unprivileged user; its exception is raised here."""
+    """Call a function with the rights of an unprivileged user, and take root's back."""
     _open_to_all(tmp_path)
 
     def call(function: Callable[[], Any]) -> Any:
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-            try:
-                answer = ("value", function())
-            except BaseException as error:
-                answer = ("error", error)
-            os.write(writer, pickle.dumps(answer))
-            os._exit(0)
-        os.close(writer)
-        with open(reader, "rb") as pipe:
-            kind, value = pickle.loads(pipe.read())
-        os.waitpid(child, 0)
-        if kind == "error":
-            raise value
-        return value
+        groups = os.getgroups()
+        os.setgroups([])
+        os.setegid(NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            return function()
+        finally:
+            os.seteuid(0)
+            os.setegid(0)
+            os.setgroups(groups)
 
     return call
 

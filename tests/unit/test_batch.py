@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import pty
-import subprocess
 import sys
 
 import pytest
@@ -168,20 +168,24 @@ def test_closed_standard_input_is_an_empty_batch(run_main, monkeypatch):
     assert run_main(send.main, "--batch") == (0, "", "")
 
 
-def test_a_terminal_shows_progress(config, bodies):
+def everything(fd):
+    """Read a pseudo-terminal until its other end is closed, which reads as an error."""
+    found = b""
+    with contextlib.suppress(OSError):
+        while piece := os.read(fd, 10_000):
+            found += piece
+    os.close(fd)
+    return found.decode()
+
+
+def test_a_terminal_shows_progress(run, bodies, monkeypatch):
     main_end, terminal = pty.openpty()
-    lines = [json.dumps(V2)] * 120 + ["{"]
+    with open(terminal, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        code, _, _ = run([V2] * 120 + [b"{"])
 
-    done = subprocess.run(
-        [sys.executable, "agent/bin/pd-send", "--config", config, "--batch"],
-        input="\n".join(lines).encode(),
-        stdout=subprocess.PIPE,
-        stderr=terminal,
-    )
-
-    os.close(terminal)
-    shown = os.read(main_end, 10_000).decode()
-    assert done.returncode == 1
+    shown = everything(main_end)
+    assert code == 1
     assert "\r50 queued, 0 failed\r" in shown
     assert "\r100 queued, 0 failed\r" in shown
     assert "pd-send: line 121: not a JSON object" in shown

@@ -360,6 +360,16 @@ def test_text_is_utf_8_in_every_locale_and_latin_1_arguments_do_not_crash_it(
     assert bodies()[0]["description"] == "größe café"
 
 
+def test_a_full_standard_output_changes_nothing_either(run, bodies, monkeypatch):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+
+        assert run(*TRIGGER) == (0, "", "")
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run(*TRIGGER) == (0, "", "")
+    assert len(bodies()) == 2
+
+
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_output_that_cannot_be_written_does_not_take_an_accepted_event_back(
     run, bodies, tmp_path, redirection

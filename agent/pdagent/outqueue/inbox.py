@@ -87,7 +87,7 @@ def _store(queue: str, key: str, body: bytes, clock: Callable[[], int]) -> str:
         os.fsync(fd)
         return _publish(queue, key, fd, draft, len(body), clock)
     finally:
-        _close(fd)
+        layout.close(fd)
         _remove(draft)
 
 
@@ -149,15 +149,7 @@ def _sync_entry(directory: str, fd: int) -> None:
     try:
         os.fsync(directory_fd)
     finally:
-        _close(directory_fd)
-
-
-def _close(fd: int) -> None:
-    """Close what is synced or given up: an error now says nothing about the event."""
-    try:
-        os.close(fd)
-    except OSError:
-        return
+        layout.close(directory_fd)
 
 
 def _remove(path: str) -> None:
@@ -178,7 +170,7 @@ def wake(fifo: str) -> None:
     except OSError:
         return  # full: the daemon has been told already
     finally:
-        os.close(fd)
+        layout.close(fd)
 
 
 def _check_room(queue: str, size: int, limits: Limits) -> None:

@@ -80,7 +80,7 @@ class _Ledger:
 
     def __exit__(self, *_: object) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
+            layout.close(self._fd)
 
     def read(self) -> tuple[int, int]:
         try:
