@@ -13,6 +13,7 @@ import concurrent.futures
 import fcntl
 import hashlib
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,9 @@ SECURITY = os.environ.get("MIRROR_SECURITY", MIRROR.rstrip("/") + "-security")
 LABEL = "org.pdagent.recipe"
 # Documentation is never read in these images; leaving it out saves a third of the files.
 DPKG_OPTIONS = ["path-exclude=/usr/share/man/*", "path-exclude=/usr/share/locale/*"]
+# No mirror stays configured: a test host installs from the test repositories alone.
 FINISH = """
+rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/*
 rm -f /etc/dpkg/dpkg.cfg.d/99mmdebstrap /etc/apt/apt.conf.d/99mmdebstrap
 : > /etc/machine-id
 """
@@ -42,11 +45,23 @@ def names():
     return sorted(path.stem for path in RECIPES.glob("*.toml") if path.stem != "common")
 
 
+def read_recipe(name):
+    """Return the image's recipe with the packages and the script of its set merged in."""
+    recipe = tomllib.loads((RECIPES / f"{name}.toml").read_text())
+    common = tomllib.loads((RECIPES / "common.toml").read_text())["sets"][recipe["set"]]
+    return {
+        "suite": recipe["suite"],
+        "packages": sorted({*common["packages"], *recipe.get("packages", [])}),
+        "setup": common.get("setup", "") + recipe.get("setup", ""),
+    }
+
+
 def recipe_hash(name):
     """Return the hash of everything an image's content is made from."""
-    sources = [Path(__file__), RECIPES / "common.toml", RECIPES / f"{name}.toml"]
-    sources += sorted((RECIPES / name).glob("*"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    digest = hashlib.sha256(repr(read_recipe(name)).encode())
+    for path in [Path(__file__), *sorted((RECIPES / name).glob("*"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def built_hash(name):
@@ -76,17 +91,16 @@ def host_apt_options():
 
 def mmdebstrap_command(name, tarball):
     """Return the mmdebstrap command line that writes the recipe's root file system."""
-    recipe = tomllib.loads((RECIPES / f"{name}.toml").read_text())
-    common = tomllib.loads((RECIPES / "common.toml").read_text())["sets"][recipe["set"]]
-    packages = sorted({*common["packages"], *recipe.get("packages", [])})
-    setup = "set -e\n" + common["setup"] + recipe.get("setup", "") + FINISH
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=" + ",".join(packages)]
+    recipe = read_recipe(name)
+    command = ["mmdebstrap", "--quiet", "--variant=minbase"]
+    command += ["--include=" + ",".join(recipe["packages"])]
     command += [f"--aptopt={option}" for option in host_apt_options()]
     command += [f"--dpkgopt={option}" for option in DPKG_OPTIONS]
     files = [str(path) for path in sorted((RECIPES / name).glob("*"))]
     if files:
         command.append(f"--customize-hook=copy-in {' '.join(files)} /tmp")
-    command += ['--customize-hook=chroot "$1" sh -c \'' + setup.replace("'", "'\\''") + "'"]
+    setup = shlex.quote("set -e\n" + recipe["setup"] + FINISH)
+    command.append(f'--customize-hook=chroot "$1" sh -c {setup}')
     return [*command, recipe["suite"], str(tarball), *sources_list(recipe["suite"])]
 
 
