@@ -15,10 +15,10 @@ import threading
 import time
 from typing import Any, Callable
 
-from pdagent import __version__, heartbeat, housekeeping, state
+from pdagent import __version__, heartbeat, housekeeping, metrics, state
 from pdagent.delivery import Delivery
 from pdagent.event import PATHS, mask
-from pdagent.files import write_json
+from pdagent.files import write_json, write_text
 from pdagent.outqueue import layout, ledger
 from pdagent.outqueue.outbox import Outbox
 from pdagent.pagerduty import Client, Trust, TrustError, UnreachableError
@@ -33,6 +33,9 @@ STOP_SECONDS = 10.0
 
 REPORT_SECONDS = 1.0
 """Least time between two state files."""
+
+ROOM_SECONDS = 60.0
+"""Least time between two clean-ups because space is short."""
 
 SCAN_SHARE = 10
 """A scan may follow another after this many times its duration: listing stays below a tenth."""
@@ -79,6 +82,7 @@ class Daemon:
         self._jobs: dict[str, threading.Thread] = {}
         self._cleanup_at = now
         self._cleaned_at: float | None = None
+        self._room_at = now
         self._scan_at = self._look_at = self._report_at = now
         self._reported: Any = None
 
@@ -118,7 +122,9 @@ class Daemon:
             self._scan_at = 0.0
 
     def _next_turn(self) -> float:
-        times = [self._scan_at, self._heartbeat.due_at, self._cleanup_at]
+        times = [self._scan_at, self._cleanup_at]
+        if self._settings.heartbeat_enabled:
+            times.append(self._heartbeat.due_at)
         if self._delivery.pending or self._reported != self._figures():
             times.append(self._report_at)
         if self._notifier.watchdog_seconds:
@@ -136,12 +142,18 @@ class Daemon:
             self._scan(now)
         if self._settings.heartbeat_enabled and now >= self._heartbeat.due_at:
             self._start("PhoneHomeTask", self._beat)
-        if now >= self._cleanup_at:
+        if now >= self._cleanup_at or (now >= self._room_at and self._is_short()):
+            self._room_at = now + ROOM_SECONDS
             self._cleanup_at = now + self._settings.cleanup_interval_secs
             self._start("CleanupTask", self._clean_up)
         if now >= self._report_at:
             self._report(now)
         self._notifier.tell("WATCHDOG=1")
+
+    def _is_short(self) -> bool:
+        """Tell whether delivered events must make room for those that come."""
+        least = self._settings.min_free_mb * housekeeping.MIB
+        return housekeeping.free_bytes(self._settings.outqueue_dir) < least
 
     def _scan(self, now: float) -> None:
         self._hold()
@@ -199,7 +211,7 @@ class Daemon:
         except (SettingsError, TrustError) as exc:
             logger.error("Keeping the old configuration: %s", " ".join(str(exc).split("\n")))
             return
-        fixed = ("data_dir", "run_dir")
+        fixed = ("data_dir", "run_dir", "log_file")
         for name in fixed:
             if getattr(settings, name) != getattr(self._settings, name):
                 logger.warning("%s changed: restart the agent to use it", name)
@@ -252,7 +264,7 @@ class Daemon:
         try:
             swept = housekeeping.sweep(queue, self._settings.cleanup_threshold_secs, now)
             housekeeping.sweep_answers(self._answers_dir, now)
-            removed = housekeeping.make_room(queue, self._settings.min_free_mb * 1024 * 1024)
+            removed = housekeeping.make_room(queue, self._settings.min_free_mb * housekeeping.MIB)
         except OSError as exc:
             logger.error("Clean-up failed: %s", exc)
             return
@@ -291,6 +303,7 @@ class Daemon:
             attempts, waits = self._delivery.remember(now)
             counts = self._delivery.counts
             counted = counts["sent"], counts["refused"] + counts["quarantined"]
+            figures = self._render_metrics(document, wall)
         for field, new, old in zip(
             ("successful_events_count", "failed_events_count"), counted, self._counted
         ):
@@ -298,6 +311,8 @@ class Daemon:
         self._counted = counted
         try:
             write_json(self._settings.state_file, document, 0o644)
+            if self._settings.metrics_file:
+                write_text(self._settings.metrics_file, figures, 0o644)
             self._memory.save_backoff(attempts, waits, wall)
             self._memory.save_aggregates(self._aggregates)
             ledger.correct(self._settings.outqueue_dir, document["pending"]["bytes"])
@@ -327,7 +342,7 @@ class Daemon:
             "pending": {
                 "count": delivery.pending,
                 "bytes": self._outbox.queued_bytes,
-                "oldest_at": state.oldest(lanes),
+                "oldest_at": state.iso(state.oldest(lanes)),
             },
             "last_success": sender.last_success,
             "last_error": sender.last_error,
@@ -341,6 +356,13 @@ class Daemon:
             },
             "cleanup": {"last_at": state.iso(self._cleaned_at)},
         }
+
+    def _render_metrics(self, document: dict[str, Any], wall: float) -> str:
+        lanes = list(self._delivery.lanes.values())
+        throttled = sum(state.lane_state(self._delivery, lane) == "throttled" for lane in lanes)
+        oldest = state.oldest(lanes)
+        age = max(0.0, wall - oldest) if oldest is not None else 0.0
+        return metrics.render(document, throttled, age, self._sender.latency)
 
     def _finish(self) -> int:
         self._notifier.tell("STOPPING=1")

@@ -120,7 +120,7 @@ class Delivery:
         self._parked: list[Lane] = []
         self._serial = 0
         self._proofs = 0  # successes and definite answers so far
-        self._suspects: set[str] = set()  # lanes failed since the last answer
+        self._suspects: set[str] = set()  # lanes that found no way since the last answer
         self._probing = False
         self._probe_at = 0.0
         self._probe_from = 0.0
@@ -194,10 +194,10 @@ class Delivery:
         return self.down_since is None and not lost
 
     def _judge(self, lane: Lane, job: Job, verdict: Verdict, now: float) -> Move:
+        self.trouble = verdict if verdict.outcome == NOT_NOW else None
         if verdict.outcome == NOT_NOW:
-            self.trouble = verdict
             return self._failed(lane, job, verdict, now)
-        self._answered()
+        self._found_way()
         if verdict.outcome == THROTTLED:
             return self._back_off(lane, verdict, now)
         self._proofs += 1
@@ -308,8 +308,11 @@ class Delivery:
         lane.proofs_seen = self._proofs
         if lane.doubts >= self.retry_limit and lane.confirmations >= self._enough():
             return self._leave(lane, ERROR, "quarantined", now, verdict.reason)
-        self._suspects.add(lane.key)
         move = self._back_off(lane, verdict, now)
+        if verdict.status is not None and verdict.suspect:
+            self._found_way()  # PagerDuty's own "not now" is this lane's affair
+            return move
+        self._suspects.add(lane.key)
         if job.probe or (self.down_since is None and len(self._suspects) > 1):
             self._go_down(verdict, now)
         if self.down_since is not None:
@@ -343,8 +346,7 @@ class Delivery:
         self._probe_from = now
         self._probe_at = now + self._pause(self._probes, verdict)
 
-    def _answered(self) -> None:
+    def _found_way(self) -> None:
         """PagerDuty answered: whatever was in the way is gone."""
         self.down_since = None
-        self.trouble = None
         self._suspects.clear()

@@ -44,6 +44,7 @@ class Heartbeat:
         if self._attempt == 0:
             self._begun_at = now
         self._attempt += 1
+        self.due_at = now + self.interval  # until the outcome says better
 
     def answered(self, answer: Answer, now: float, wall: float) -> None:
         """Take an answer: its interval counts; a 5xx is tried again soon, others are not."""

@@ -13,11 +13,15 @@ from typing import NamedTuple
 
 from pdagent.files import remove
 from pdagent.outqueue import layout
+from pdagent.outqueue.outbox import reason_name
 
 ANSWER_SECONDS = 600.0
 """How long the answers for waiting submitters are kept in run_dir."""
 
+MIB = 1024 * 1024
+
 _BATCH = 1000
+_SWEPT = (layout.TMP, layout.SUC, layout.ERR)
 
 
 class Swept(NamedTuple):
@@ -33,14 +37,20 @@ def sweep(queue: str, threshold: float, now: float) -> Swept:
 
     Raises OSError when a directory cannot be listed.
     """
-    return Swept(
-        *(
-            _remove_all(
-                path for path, age in _ages(os.path.join(queue, name), now) if age > threshold
-            )
-            for name in (layout.TMP, layout.SUC, layout.ERR)
-        )
-    )
+    return Swept(*(_sweep(os.path.join(queue, name), threshold, now) for name in _SWEPT))
+
+
+def _sweep(directory: str, threshold: float, now: float) -> int:
+    old = (path for path, age in _ages(directory, now) if age > threshold)
+    return _remove_all(path for path in old if not _is_fresh_error(path, threshold, now))
+
+
+def _is_fresh_error(path: str, threshold: float, now: float) -> bool:
+    """Tell whether an old event came to err lately: somebody should still see it there."""
+    try:
+        return now - os.stat(reason_name(path)).st_mtime <= threshold
+    except OSError:
+        return False
 
 
 def sweep_answers(directory: str, now: float) -> None:

@@ -177,7 +177,7 @@ class Trust:
         return (found.st_mtime_ns, found.st_size, found.st_ino)
 
     def _load(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = _Context(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.sslsocket_class = _BoundedTLSSocket
         if not self._pinned:
@@ -222,6 +222,15 @@ class _BoundedSocket(_Bounded, socket.socket):
 
 class _BoundedTLSSocket(_Bounded, ssl.SSLSocket):
     pass
+
+
+class _Context(ssl.SSLContext):
+    """Checks the address where a URL has no host name; urllib3 1.26 then gives no name at all."""
+
+    def wrap_socket(self, sock: socket.socket, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        if not kwargs.get("server_hostname"):
+            kwargs["server_hostname"] = sock.getpeername()[0]
+        return super().wrap_socket(sock, *args, **kwargs)
 
 
 class _HTTPConnection(HTTPConnection):

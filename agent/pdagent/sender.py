@@ -16,6 +16,7 @@ from typing import Any, Callable
 from pdagent.delivery import Delivery, Job, Move
 from pdagent.event import mask
 from pdagent.files import write_json
+from pdagent.metrics import Latency
 from pdagent.outqueue import layout
 from pdagent.outqueue.outbox import Outbox, StrangeEntryError, reason_name
 from pdagent.pagerduty import Client
@@ -36,6 +37,12 @@ def masked(name: str) -> str:
     return f"{name.partition('_')[0]}_{mask(one_line(parsed[1]))}.txt"
 
 
+def queued_at(name: str) -> float:
+    """Return when an event was submitted, by its name (wall-clock seconds)."""
+    parsed = layout.parse(name)
+    return parsed[0] / 1e6 if parsed else 0.0
+
+
 class Sender:
     """Sends what `delivery` hands out with up to `workers` threads."""
 
@@ -54,7 +61,7 @@ class Sender:
         self.set_aside = 0
         self.last_success: dict[str, Any] | None = None
         self.last_error: dict[str, Any] | None = None
-        self.observe: Callable[[str, float], None] = lambda outcome, seconds: None
+        self.latency = Latency()
         self._urls = urls
         self._new_client = new_client
         self._answers_dir = answers_dir
@@ -68,7 +75,7 @@ class Sender:
         """Use other endpoints and connections from the next request on."""
         with self.lock:
             self._urls, self._new_client = urls, new_client
-            self._clients.clear()
+            self._clients = []  # one in use goes back to the old list, and with it away
 
     def wake(self, workers: int) -> None:
         """Let the threads look for work; start another if all are busy and it is allowed."""
@@ -160,23 +167,22 @@ class Sender:
             return
         except OSError as exc:
             detail = f"cannot read the event: {exc.strerror}"
-            self._finish(job, Verdict(NOT_NOW, "disk", detail), shown, 0.0)
+            self._finish(job, Verdict(NOT_NOW, "disk", detail), shown)
             return
         logger.info("Processing event %s", shown)
-        client = self._borrow()
-        begun = time.monotonic()
+        clients = self._clients
+        client = self._borrow(clients)
         try:
-            verdict = client.deliver(self._urls[kind], body)
-            move = self._finish(job, verdict, shown, time.monotonic() - begun)
+            move = self._finish(job, client.deliver(self._urls[kind], body), shown)
             if move.wants_proof:
                 self._prove(client)
         finally:
-            self._clients.append(client)
+            clients.append(client)
 
-    def _borrow(self) -> Client:
+    def _borrow(self, clients: list[Client]) -> Client:
         """Take the client used last, whose connection is still warm."""
         try:
-            return self._clients.pop()
+            return clients.pop()
         except IndexError:
             return self._new_client()
 
@@ -188,8 +194,11 @@ class Sender:
 
     # --- what becomes of an event
 
-    def _finish(self, job: Job, verdict: Verdict, shown: str, seconds: float) -> Move:
-        move = self._judge(job, verdict, seconds)
+    def _finish(self, job: Job, verdict: Verdict, shown: str) -> Move:
+        with self.lock:
+            move = self.delivery.settle(job, verdict, time.monotonic())
+            if move.to == layout.SUC:
+                self.latency.observe(time.time() - queued_at(job.name))
         if move.to == layout.SUC:
             self.last_success = {"at": iso(time.time()), "key": mask(job.key)}
             logger.info(
@@ -213,12 +222,6 @@ class Sender:
                 mask(job.key),
                 max(1, round(move.wait)),
             )
-        return move
-
-    def _judge(self, job: Job, verdict: Verdict, seconds: float) -> Move:
-        with self.lock:
-            move = self.delivery.settle(job, verdict, time.monotonic())
-            self.observe(move.outcome, seconds)
         return move
 
     def _settle(self, name: str) -> None:

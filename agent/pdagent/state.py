@@ -99,11 +99,11 @@ def read_state(path: str) -> dict[str, Any] | None:
     return _load(path) or None
 
 
-def oldest(lanes: list[Lane]) -> str | None:
-    """Return when the oldest pending event was queued, by the time in its name."""
+def oldest(lanes: list[Lane]) -> float | None:
+    """Return when the oldest pending event was queued (wall-clock seconds), by its name."""
     heads = [parse(lane.pending[0]) for lane in lanes if lane.pending]
     times = [parsed[0] / 1e6 for parsed in heads if parsed]
-    return iso(min(times)) if times else None
+    return min(times) if times else None
 
 
 def describe_lanes(delivery: Delivery, now: float, wall: float) -> list[dict[str, Any]]:
@@ -118,7 +118,7 @@ def _describe_lane(delivery: Delivery, lane: Lane, now: float, wall: float) -> d
     return {
         "key": mask(lane.key),
         "pending": len(lane.pending),
-        "oldest_at": oldest([lane]),
+        "oldest_at": iso(oldest([lane])),
         "state": lane_state(delivery, lane),
         "attempts": lane.attempts,
         "retry_at": iso(wall + lane.retry_at - now) if waiting else None,
