@@ -13,7 +13,7 @@ from tests.host import Host
 if TYPE_CHECKING:  # pytest imports the plugin itself, to rewrite its assertions
     from tests.emulator.fixtures import RunningEmulator
 
-pytest_plugins = ["tests.emulator.fixtures"]
+pytest_plugins = ["tests.emulator.fixtures", "tests.neighbours"]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import uuid
 import pytest
 
 from pdagent.commands import send
+from tests.neighbours import AS_NOBODY
 
 KEY = "0123456789abcdef0123456789abcdef"
 TRIGGER = ["-k", KEY, "-t", "trigger", "-d", "disk full"]
@@ -405,10 +406,7 @@ def test_an_ordinary_user_runs_the_installed_command(run, bodies, installed, tmp
         ],
         capture_output=True,
         text=True,
-        user=65534,
-        group=65534,
-        extra_groups=[],
-        cwd="/",
+        **AS_NOBODY,
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (
