@@ -1,0 +1,69 @@
+"""Runs playbooks and tells what they did, host by host."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BIN = Path(sys.executable).parent
+INVENTORIES = ("molecule/shared/inventory", "tests/role/hosts.yml")
+_RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of ansible-playbook returned and printed."""
+
+    code: int
+    output: str
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """How many tasks changed each host, from the recap."""
+        found = map(_RECAP.match, self.output.splitlines())
+        return {one[1]: int(one[3]) for one in found if one}
+
+    @property
+    def words(self) -> str:
+        """The output with every run of blanks and line breaks as one blank."""
+        return " ".join(self.output.split())
+
+
+def environment(collections: Path) -> dict[str, str]:
+    """Return the environment of ansible for a directory of collections; facts stay facts."""
+    return {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_FORCE_COLOR": "0",
+        "ANSIBLE_FORKS": "10",
+        "ANSIBLE_INJECT_FACT_VARS": "0",
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_PIPELINING": "1",
+        "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
+    }
+
+
+def play(
+    name: str | Path,
+    *arguments: str,
+    collections: Path,
+    inventories: tuple[str | Path, ...] = INVENTORIES,
+    bin_directory: Path = BIN,
+    directory: Path = ROOT,
+    **variables: object,
+) -> Run:
+    """Run a playbook, by path or by its name in a collection, with these extra variables."""
+    sources = [word for one in inventories for word in ("-i", str(ROOT / one))]
+    command = [str(bin_directory / "ansible-playbook"), *sources, str(name)]
+    command += ["-e", json.dumps(variables), *arguments]
+    done = subprocess.run(
+        command, cwd=directory, env=environment(collections), check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+    )  # fmt: skip
+    return Run(done.returncode, done.stdout)
