@@ -88,3 +88,18 @@ def test_threads_may_submit_at_once(config, bodies):
         names = list(pool.map(lambda _: pdagent.submit(event, config=config), range(64)))
 
     assert len(set(names)) == len(bodies()) == 64
+
+
+def test_the_example_in_the_documentation_works(config, bodies):
+    with open("docs/python-api.md", encoding="utf-8") as page:
+        example = page.read().split("```python\n")[1].split("```")[0]
+
+    done = subprocess.run(
+        [sys.executable, "-c", example],
+        env={"PDAGENT_CONFIG": config, "PYTHONPATH": "agent"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert bodies()[0]["payload"]["summary"] == "disk full on db7"
