@@ -74,6 +74,36 @@ def test_a_broken_answer_is_still_a_refusal(queue, run_dir, name, text):
         assert tracker.look() == (REFUSED, {})
 
 
+def test_an_event_in_err_is_refused_even_when_the_answer_could_not_be_written(
+    queue, run_dir, as_nobody
+):
+    name = as_nobody(lambda: inbox.submit(queue, KEY, b"{}", limits=inbox.Limits(1 << 30, 0)))
+    with as_nobody(lambda: Tracker(queue, name, run_dir)) as tracker:
+        os.rename(f"{queue}/pdq/{name}", f"{queue}/err/{name}")
+
+        assert as_nobody(tracker.look) == (REFUSED, {})
+
+
+def test_without_proc_a_file_that_left_pdq_and_still_exists_is_accepted(
+    queue, run_dir, name, monkeypatch
+):
+    def no_proc(path):
+        raise FileNotFoundError(path)
+
+    with Tracker(queue, name, run_dir) as tracker:
+        os.rename(f"{queue}/pdq/{name}", f"{queue}/suc/{name}")
+        monkeypatch.setattr(tracking.os, "readlink", no_proc)
+
+        assert tracker.look() == (ACCEPTED, {})
+
+
+def test_a_queue_that_cannot_be_looked_into_tells_nothing(queue, run_dir, name, as_nobody):
+    os.chmod(f"{queue}/pdq", 0o700)
+
+    with Tracker(queue, name, run_dir) as tracker:
+        assert as_nobody(tracker.look) == (QUEUED, {})
+
+
 def test_an_event_that_was_deleted_is_neither_accepted_nor_refused(queue, run_dir, name):
     with Tracker(queue, name, run_dir) as tracker:
         os.unlink(f"{queue}/pdq/{name}")

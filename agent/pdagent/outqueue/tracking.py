@@ -1,9 +1,9 @@
 """Follow one's own event through the queue with an ordinary user's rights.
 
-Such a user may look up a known name in pdq, and no more. What the name has left pdq for shows
-in two places: before an event goes to err the daemon puts its reason into run_dir/answers, where
-who knows the name can read it; and a file kept open still has a link after a move to suc, and
-none once it was removed.
+Such a user may look up a known name in pdq, and no more. Where the event has gone when it has
+left pdq shows in two places. Before it goes to err the daemon puts its reason into
+run_dir/answers, where who knows the name can read it. And the kernel tells the present path of a
+file that one keeps open, also in a directory that one may not enter.
 """
 
 from __future__ import annotations
@@ -43,18 +43,16 @@ class Tracker:
     def __exit__(self, *_: object) -> None:
         """Close the file."""
         if self._fd >= 0:
-            os.close(self._fd)
+            layout.close(self._fd)
 
     def look(self) -> tuple[str, dict[str, Any]]:
         """Return what has become of the event, and the daemon's record if it was refused."""
-        if os.path.lexists(self._entry):
+        if self._is_pending():
             return QUEUED, {}
         record = self._refusal()
         if record is not None:
             return REFUSED, record
-        if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
-            return REMOVED, {}
-        return ACCEPTED, {}
+        return self._outcome_by_path(), {}
 
     def wait(
         self,
@@ -69,6 +67,30 @@ class Tracker:
             sleep(min(_POLL_SECS, max(0.0, end - clock())))
             outcome = self.look()
         return outcome
+
+    def _is_pending(self) -> bool:
+        try:
+            os.lstat(self._entry)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True  # cannot be looked up, so nothing better is known
+        return True
+
+    def _outcome_by_path(self) -> str:
+        """Tell by where the open file is now; without one or without /proc it was accepted.
+
+        That is the likely case: a refusal without an answer needs a failing run_dir.
+        """
+        if self._fd < 0:
+            return ACCEPTED
+        if os.fstat(self._fd).st_nlink == 0:
+            return REMOVED
+        try:
+            path = os.readlink(f"/proc/self/fd/{self._fd}")
+        except OSError:
+            return ACCEPTED
+        return REFUSED if os.path.basename(os.path.dirname(path)) == layout.ERR else ACCEPTED
 
     def _refusal(self) -> dict[str, Any] | None:
         try:
