@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import stat
@@ -22,6 +23,8 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 def as_nobody(tmp_path: Path) -> Callable[[Callable[[], Any]], Any]:
     """Call a function with the rights of an unprivileged user, and take root's back."""
     open_to_all(tmp_path)
+    # The checkout may lie where that user cannot read what is imported late.
+    importlib.import_module("pdagent.outqueue.usage")
 
     def call(function: Callable[[], Any]) -> Any:
         groups = os.getgroups()

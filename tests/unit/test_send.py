@@ -9,6 +9,8 @@ import sys
 import uuid
 
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from pdagent.commands import send
 from tests.neighbours import AS_NOBODY
@@ -338,6 +340,26 @@ def test_a_defect_ends_with_one_line_too(run, monkeypatch):
     monkeypatch.setattr(send.submission, "store", defect)
 
     assert run(*TRIGGER) == (1, "", "pd-send: AssertionError: a < b\n")
+
+
+WORDS = st.one_of(
+    st.sampled_from([flag for option in send.COMMAND.options for flag in option.flags]),
+    st.sampled_from(["trigger", "resolve", "error", "a=b", "=", KEY, "2026-05-04T03:02:01Z", ""]),
+    st.binary(max_size=8).map(
+        lambda raw: raw.replace(b"\0", b"").decode("utf-8", "surrogateescape")
+    ),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(WORDS, max_size=8))
+def test_no_command_line_ends_in_a_defect(run, argv):
+    assume(not {"--wait", "--batch", "--config", "--key-file"} & set(argv))
+
+    code, _, err = run("-k", KEY, *argv, "--dry-run")
+
+    assert code in (0, 2)
+    assert bool(err) == (code == 2)
 
 
 def command(tmp_path, *argv):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pdagent import settings
 from pdagent.settings import KEYS, SettingsError, load
@@ -288,3 +290,22 @@ def test_urls_follow_the_region_unless_they_are_given(write, text, events, heart
 
     assert found.events_url("v2") == events
     assert found.effective_heartbeat_url == heartbeat
+
+
+LINES = st.one_of(
+    st.sampled_from(["[Main]", "[x]", "# c", "; c", "", "=", ":", "region = eu", "workers=\u0663"]),
+    st.builds("{} = {}".format, st.sampled_from([key.name for key in KEYS]), st.text(max_size=9)),
+    st.text(max_size=20),
+)
+
+
+@given(st.lists(LINES, max_size=6), st.sampled_from(["utf-8", "utf-16", "latin-1"]))
+def test_any_file_gives_settings_or_a_settings_error(tmp_path_factory, lines, encoding):
+    path = tmp_path_factory.getbasetemp() / "any.conf"
+    path.write_bytes("\n".join(lines).encode(encoding, "replace"))
+    try:
+        found = load(str(path))
+    except SettingsError as error:
+        assert str(path) in str(error)  # noqa: PT017 - both outcomes are right
+    else:
+        assert all(warning.startswith(f"{path}:") for warning in found.warnings)

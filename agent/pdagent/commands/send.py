@@ -98,7 +98,6 @@ def main(argv: list[str]) -> int:
 
 def _send(args: Arguments) -> int:
     settings = submission.settings_for(args.config)
-    _widen_umask(args)
     if args.batch:
         from pdagent.commands import batch
 
@@ -113,14 +112,15 @@ def _send(args: Arguments) -> int:
         console.show_request(event, settings)
         return console.DONE
     name = submission.store(event, settings)
+    _mention_umask(args)
     if args.wait is not None:
         return waiting.run(args, settings, event, name)
     console.report(args, event, name, "queued")
     return console.DONE
 
 
-def _widen_umask(args: Arguments) -> None:
-    """Say what 1.x said of a narrow umask; the queue's own modes do not depend on it."""
+def _mention_umask(args: Arguments) -> None:
+    """Say what 1.x said of a narrow umask; the modes in the queue do not depend on it."""
     if os.umask(0o022) & 0o644 and not args.quiet:
         (console.complain if args.json else console.say)(
             "WARNING: Current umask too restrictive. Using default umask (022).\n"
