@@ -140,20 +140,21 @@ def _background_main(settings: Settings, path: str, as_root: bool, teller: int) 
     for fd in (0, 1, 2):
         os.dup2(null, fd)
 
-    def tell(text: str) -> None:
-        os.write(teller, text.encode())
-        os.close(teller)
-
     def ready() -> None:
         with open(settings.pid_file, "w", encoding="ascii") as file:
             file.write(f"{os.getpid()}\n")
-        tell("ready")
+        _tell(teller, "ready")
 
     try:
-        return _serve(settings, path, as_root, ready)
+        status = _serve(settings, path, as_root, ready)
     except startup.StartError as exc:
-        tell(str(exc))
+        _tell(teller, str(exc))
         return 1
-    finally:
-        remove(settings.pid_file)
-        logging.shutdown()
+    remove(settings.pid_file)
+    logging.shutdown()
+    return status
+
+
+def _tell(teller: int, text: str) -> None:
+    os.write(teller, text.encode())
+    os.close(teller)
