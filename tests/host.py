@@ -6,6 +6,7 @@ address are moved by the configuration file.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,9 +16,9 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+import pdagent
 from pdagent.event import Event
 from pdagent.outqueue import layout
-from pdagent.outqueue.inbox import Limits, submit
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / "agent" / "bin"
@@ -37,7 +38,8 @@ class Host:
     """Directories, configuration, daemon and commands of one host.
 
     Further settings go by their configuration keys; ``python`` is the interpreter
-    that runs the daemon and the commands.
+    that runs the daemon and the commands, ``wrapper`` a command line that the daemon's
+    is appended to (such as ``unshare --net``).
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Host:
         self.outqueue = directory / "data" / "outqueue"
         self.log_path = directory / "pdagentd.log"
         self.daemon: subprocess.Popen[bytes] | None = None
+        self.wrapper: list[str] = []
         self._settings: dict[str, object] = {
             **_QUICK,
             "data_dir": directory / "data",
@@ -74,20 +77,18 @@ class Host:
 
     def put(self, event: Event) -> str:
         """Queue an event without the cost of a process; returns its file name."""
-        return submit(
-            str(self.outqueue),
-            event.key,
-            event.encode(),
-            limits=Limits(1 << 40, 0),
-            wake_fifo=str(self.directory / "run" / "wake"),
-        )
+        return pdagent.submit(event, config=str(self.config))
 
     def start(self, *, env: dict[str, str] | None = None, wait: bool = True) -> None:
         """Start the daemon; returns once it has written its state, unless ``wait`` is False."""
         environment = {"PATH": os.environ["PATH"], **(env or {})}
         with self.log_path.open("ab") as log:
             self.daemon = subprocess.Popen(
-                self.command("pdagentd", "-f"), env=environment, stdout=log, stderr=log
+                [*self.wrapper, *self.command("pdagentd", "-f")],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         if wait:
             self.until(lambda: self.state().get("pid") == self.daemon.pid)
@@ -101,9 +102,9 @@ class Host:
         self.end(signal.SIGKILL)
 
     def end(self, number: signal.Signals) -> int:
-        """Send the daemon a signal that ends it; returns its exit status."""
+        """Send the daemon (and its wrapper) a signal that ends it; returns its exit status."""
         assert self.daemon is not None
-        self.daemon.send_signal(number)
+        os.killpg(self.daemon.pid, number)
         status = self.daemon.wait(timeout=30)
         self.daemon = None
         return status
@@ -114,6 +115,12 @@ class Host:
             return json.loads((self.directory / "run" / "state.json").read_bytes())
         except FileNotFoundError:
             return {}
+
+    def peak_memory_kb(self) -> int:
+        """The most memory the daemon has had resident so far, in KiB."""
+        assert self.daemon is not None
+        status = Path(f"/proc/{self.daemon.pid}/status").read_text(encoding="ascii")
+        return int(status.partition("VmHWM:")[2].split()[0])
 
     def names(self, where: str) -> list[str]:
         """The names in ``pdq``, ``suc``, ``err`` or ``tmp``, in order."""
@@ -148,5 +155,6 @@ class Host:
 
     def close(self) -> None:
         """End what still runs."""
-        if self.daemon is not None and self.daemon.poll() is None:
-            self.kill()
+        if self.daemon is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.kill()
