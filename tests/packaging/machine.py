@@ -141,8 +141,8 @@ class Machine:
     def installed(self) -> str:
         """Return the names of the installed packages of ours."""
         query = {
-            "deb": "dpkg-query -W -f '${Package} ' 'pdagent*'",
-            "rpm": "rpm -qa 'pdagent*' --qf '%{NAME} '",
+            "deb": "dpkg -l 'pdagent*' | awk '$1 == \"ii\" {print $2}'",
+            "rpm": "rpm -qa 'pdagent*' --qf '%{NAME}\\n' | sort",
         }
         return self.out(query[self.kind])
 
