@@ -61,8 +61,10 @@ def test_sensu(details):
     check(lambda: sensu.event(KEY, sensu.parse(json.dumps(details))))
 
 
-@given(TEXT.filter(lambda text: len(text) > 255), TEXT.filter(lambda text: len(text) > 255))
+@given(TEXT, TEXT)
 def test_long_keys_fit_and_stay_apart(one, other):
+    one, other = "k" * 256 + one, "k" * 256 + other
+
     assert len(keys.fit(one)) == 255
     assert (keys.fit(one) == keys.fit(other)) == (one == other)
 
