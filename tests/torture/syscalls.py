@@ -21,8 +21,8 @@ from tests.torture.outcome import Outcome
 from tests.torture.site import host_of, pagerduty
 
 ACTIONS = {"SIGKILL": "signal=KILL", "EIO": "error=EIO", "ENOSPC": "error=ENOSPC"}
-# Calls on memory and signals do not fail with a disk's errors.
-_NO_DISK = {"mmap", "munmap", "brk", "rt_sigaction", "exit_group", "getpid", "futex"}
+# Calls on memory, signals and the process itself do not fail with a disk's errors.
+_NO_DISK = {"mmap", "munmap", "brk", "rt_sigaction", "exit_group", "getpid", "futex", "umask"}
 _KEY = key(1)
 _SEND = ("-k", _KEY, "-t", "trigger", "-d", "disk full", "-i", "disk/db7")
 
