@@ -24,6 +24,7 @@ _HEARTBEAT_PATH = "/agent/2014-03-14/heartbeat"
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 _MAX_DIGITS = 12
+_MAX_BYTES = 1024 * 1024  # a configuration file is a few hundred
 
 
 class SettingsError(Exception):
@@ -260,13 +261,15 @@ def load(path: str = "") -> Settings:
 def _read(path: str, *, optional: bool) -> str | None:
     try:
         with open(path, "rb") as file:
-            raw = file.read()
+            raw = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         if optional:
             return None
         raise SettingsError(_unreadable(path, "there is no such file")) from None
     except OSError as error:
         raise SettingsError(_unreadable(path, error.strerror)) from None
+    if len(raw) > _MAX_BYTES:
+        raise SettingsError(f"Error loading config: {path}: longer than {_MAX_BYTES} bytes")
     try:
         return raw.removeprefix(b"\xef\xbb\xbf").decode()
     except UnicodeDecodeError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import stat
 
 import pytest
 
@@ -54,6 +55,7 @@ def submit_with(monkeypatch, queue, faults):
     fifo = os.path.join(os.path.dirname(queue), "wake")
     if not os.path.exists(fifo):
         os.mkfifo(fifo)
+        os.chmod(fifo, 0o666)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     try:
         return inbox.submit(queue, "k" * 32, b"{}", limits=Limits(1 << 30, 1), wake_fifo=fifo)
@@ -106,6 +108,32 @@ def test_the_calls_named_here_are_those_that_are_made(monkeypatch, queue):
 
     calls = {name for name in made if name.islower() and name not in ("path", "strerror")}
     assert calls == set(CALLS)
+
+
+class SyncRecorder:
+    """Stands in for the os module and notes what is synced, with its number of links."""
+
+    def __init__(self):
+        self.synced = []
+
+    def __getattr__(self, name):
+        return self.fsync if name == "fsync" else getattr(os, name)
+
+    def fsync(self, fd):
+        status = os.fstat(fd)
+        self.synced.append("directory" if stat.S_ISDIR(status.st_mode) else status.st_nlink)
+        os.fsync(fd)
+
+
+def test_the_file_is_synced_before_it_is_visible_and_its_entry_after(monkeypatch, queue, as_nobody):
+    by_root, by_nobody = SyncRecorder(), SyncRecorder()
+
+    submit_with(monkeypatch, queue, by_root)
+    as_nobody(lambda: submit_with(monkeypatch, queue, by_nobody))
+
+    assert by_root.synced == [1, "directory"]
+    # Who may not open pdq syncs the linked file, and the link with it.
+    assert by_nobody.synced == [1, 2]
 
 
 @pytest.mark.parametrize("number", [1, 2])

@@ -342,6 +342,7 @@ SENSU_BAD = {
     "odd client": (dump(core(client="web1")), "Sensu event has no object client"),
     "no id": (dump({"action": "create", "check": core()["check"]}), "has no event.id"),
     "nested": (b"[" * 100_000, "standard input is not JSON (100000 characters)"),
+    "endless": (b" " * (8 * 512 * 1024 + 1), "standard input is too long: the limit is 4194304"),
     "too big": (dump(core(more="x" * 600_000)), "body is too big: 600"),
 }
 

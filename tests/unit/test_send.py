@@ -402,9 +402,10 @@ def test_a_full_standard_output_changes_nothing_either(run, bodies, monkeypatch)
         monkeypatch.setattr(sys, "stdout", full)
 
         assert run(*TRIGGER) == (0, "", "")
+    assert run(*TRIGGER) == (0, "", "")  # the stream is closed by now
     monkeypatch.setattr(sys, "stdout", None)
     assert run(*TRIGGER) == (0, "", "")
-    assert len(bodies()) == 2
+    assert len(bodies()) == 3
 
 
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>&-", "<&-", ">&- 2>&- <&-"])

@@ -220,6 +220,11 @@ def test_an_unreadable_file_is_named_in_the_words_of_1_x(tmp_path, make, reason)
     ]
 
 
+def test_an_endless_file_is_an_error():
+    with pytest.raises(SettingsError, match="/dev/zero: longer than 1048576 bytes"):
+        load("/dev/zero")
+
+
 def test_a_file_one_may_not_read_is_named_too(write, as_nobody):
     path = write("[Main]\n")
     os.chmod(path, 0o600)

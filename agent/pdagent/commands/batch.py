@@ -7,7 +7,7 @@ import sys
 
 from pdagent import submission
 from pdagent.commands import console, keyfile
-from pdagent.event import MAX_BODY, Event, EventError
+from pdagent.event import Event, EventError
 from pdagent.jsontext import encode
 from pdagent.outqueue.inbox import SubmitError
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from pdagent.commands.options import Arguments
     from pdagent.settings import Settings
 
-# An escaped or spaced-out line may be longer than the body it stands for, but not without end.
-MAX_LINE = 8 * MAX_BODY
+MAX_LINE = console.MAX_INPUT
 _PROGRESS_EVERY = 50
 
 

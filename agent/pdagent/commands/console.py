@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pdagent.event import Event, EventError
+from pdagent.event import MAX_BODY, Event, EventError
 from pdagent.jsontext import encode
 from pdagent.outqueue.inbox import SubmitError
 from pdagent.settings import AGENT_WILL_QUIT, SettingsError
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 DONE = 0
 COULD_NOT = 1
 INTERRUPTED = 130
+
+# Escaped or spaced-out JSON may be longer than the body it stands for, but not without end.
+MAX_INPUT = 8 * MAX_BODY
 
 
 def say(text: str) -> None:
@@ -81,20 +84,12 @@ def show_request(event: Event, settings: Settings) -> None:
     say(f"POST {settings.events_url(event.kind)}\n{event.encode().decode('ascii')}")
 
 
-def details(fields: list[str]) -> dict[str, str]:
-    """Turn KEY=VALUE words into a mapping; the last of equal keys counts. Raises EventError."""
-    found = {}
-    for field in fields:
-        name, mark, value = field.partition("=")
-        if not mark:
-            raise EventError(f"argument -f/--field: {field!r} is not KEY=VALUE")
-        found[name] = value
-    return found
-
-
 def read_input() -> bytes:
-    """Return all of standard input; nothing when it is closed."""
-    return sys.stdin.buffer.read() if sys.stdin else b""
+    """Return all of standard input, nothing when it is closed. Raises EventError."""
+    found = sys.stdin.buffer.read(MAX_INPUT + 1) if sys.stdin else b""
+    if len(found) > MAX_INPUT:
+        raise EventError(f"standard input is too long: the limit is {MAX_INPUT} bytes")
+    return found
 
 
 def _write(stream: TextIO | None, text: str, end: str = "\n") -> None:
@@ -108,5 +103,5 @@ def _write(stream: TextIO | None, text: str, end: str = "\n") -> None:
     try:
         while rest:
             rest = rest[os.write(stream.fileno(), rest) :]
-    except OSError:
+    except (OSError, ValueError):  # ValueError: the stream was closed
         return

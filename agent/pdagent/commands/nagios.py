@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pdagent import submission
 from pdagent.commands import console, keyfile
-from pdagent.commands.options import REPEAT, Arguments, Command, Option
+from pdagent.commands.options import REPEAT, Arguments, Command, Option, details
 from pdagent.sources import nagios
 
 NAME = "pd-nagios"
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
 
 def _send(args: Arguments) -> int:
     key = keyfile.integration_key(args.service_key, args.key_file, "-k/--service-key")
-    fields = console.details(args.field)
+    fields = details(args.field)
     found = nagios.event(key, args.event_type, args.notification_type, fields, args.incident_key)
     settings = submission.settings_for(args.config)
     event = submission.complete(found, settings, NAME)

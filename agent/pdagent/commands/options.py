@@ -7,6 +7,8 @@ argparse parser made from the same table, which decides and words the answer.
 
 from __future__ import annotations
 
+from pdagent.event import EventError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -176,3 +178,14 @@ def _argparse_form(option: Option) -> dict[str, Any]:
     if option.form == MAYBE:
         form.update(nargs="?", const=option.without)
     return form
+
+
+def details(fields: list[str]) -> dict[str, str]:
+    """Turn KEY=VALUE words into a mapping; the last of equal keys counts. Raises EventError."""
+    found = {}
+    for field in fields:
+        name, mark, value = field.partition("=")
+        if not mark:
+            raise EventError(f"argument -f/--field: {field!r} is not KEY=VALUE")
+        found[name] = value
+    return found

@@ -6,7 +6,7 @@ import os
 
 from pdagent import submission
 from pdagent.commands import console, keyfile
-from pdagent.commands.options import FLAG, MAYBE, REPEAT, Arguments, Command, Option
+from pdagent.commands.options import FLAG, MAYBE, REPEAT, Arguments, Command, Option, details
 from pdagent.event import ACTIONS, SEVERITIES, Event, EventError
 
 NAME = "pd-send"
@@ -152,7 +152,7 @@ def _event(args: Arguments) -> Event:
         incident_key=key,
         client=args.client or None,
         client_url=args.client_url or None,
-        details=console.details(args.field),
+        details=details(args.field),
     )
 
 
@@ -173,7 +173,7 @@ def _v2(args: Arguments, service_key: str, key: str | None) -> Event:
         component=args.component,
         group=args.group,
         class_=getattr(args, "class"),
-        custom_details=console.details(args.field) or None,
+        custom_details=details(args.field) or None,
     )
 
 
@@ -185,7 +185,7 @@ def _change(args: Arguments, service_key: str) -> Event:
         summary=args.description,
         source=args.source or os.uname().nodename,
         timestamp=args.timestamp,
-        custom_details=console.details(args.field) or None,
+        custom_details=details(args.field) or None,
     )
 
 

@@ -31,8 +31,8 @@ def _send(args: Arguments) -> int:
     )
     check_key("integration key", key)
     settings = submission.settings_for(args.config)
-    text = console.read_input().decode("utf-8", "surrogateescape")
     try:
+        text = console.read_input().decode("utf-8", "surrogateescape")
         event = sensu.event(key, sensu.parse(text), args.incident_key)
         submission.store(submission.complete(event, settings, NAME), settings)
     except EventError as error:

@@ -205,11 +205,12 @@ def _confirm_full(queue: str, size: int, limits: Limits) -> None:
         )
 
 
+_PERMISSIONS = "Can't write to directory {}, please check permissions"
 # errno -> what is wrong and what to do; "{}" is the directory.
 _HINTS = {
-    errno.EACCES: "Can't write to directory {}, please check permissions",
-    errno.EPERM: "Can't write to directory {}, please check permissions",
-    errno.EROFS: "Can't write to directory {}, please check permissions",
+    errno.EACCES: _PERMISSIONS,
+    errno.EPERM: _PERMISSIONS,
+    errno.EROFS: _PERMISSIONS,
     errno.ENOENT: "Can't find directory {}; start pdagent once or reinstall it",
     errno.ENOSPC: "No room at {}; free some disk space",
     errno.EDQUOT: "No room at {}; free some disk space or raise the quota",
@@ -219,7 +220,7 @@ _HINTS = {
 
 def _explain(error: OSError, queue: str) -> SubmitError:
     path = error.filename2 or error.filename or queue
-    directory = path if path.endswith(queue) else os.path.dirname(path)
+    directory = os.path.dirname(path) if path.endswith(".txt") else path
     hint = _HINTS.get(error.errno or 0, "Can't write to directory {}; see pd-doctor")
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return SubmitError(
