@@ -12,7 +12,8 @@ import pytest
 
 from pdagent.event import Event
 from pdagent.outqueue import layout
-from pdagent.outqueue.outbox import MAX_EVENT_BYTES, Outbox, StrangeEntryError
+from pdagent.outqueue.outbox import Outbox, StrangeEntryError
+from pdagent.outqueue.usage import counted_bytes
 
 KEY = "a" * 32
 FIRST = layout.name(0, KEY)
@@ -75,6 +76,15 @@ def test_the_bytes_waiting_are_counted(outbox: Outbox, pending: Path) -> None:
     assert outbox.queued_bytes == len(BODY)
     outbox.settle(NAME, layout.SUC)
     assert outbox.queued_bytes == 0
+
+
+def test_a_sparse_file_cannot_make_the_queue_look_full(outbox: Outbox, queue: Path) -> None:
+    with (queue / "pdq" / NAME).open("wb") as file:
+        file.truncate(1 << 40)
+    outbox.scan()
+    outbox.measure([NAME])
+    assert outbox.queued_bytes == layout.MAX_EVENT_BYTES
+    assert counted_bytes(str(queue), "") == layout.MAX_EVENT_BYTES
 
 
 def test_an_event_settled_during_a_scan_does_not_come_again(
@@ -140,7 +150,7 @@ def make_hard_link(path: Path) -> None:
 
 def make_huge(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(MAX_EVENT_BYTES + 1)
+        file.truncate(layout.MAX_EVENT_BYTES + 1)
 
 
 def make_link_to_event(path: Path) -> None:

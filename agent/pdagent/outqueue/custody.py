@@ -20,7 +20,6 @@ PENDING, SUCCESS, ERROR = "pending", "success", "error"
 DIRECTORIES = {PENDING: layout.PDQ, SUCCESS: layout.SUC, ERROR: layout.ERR}
 
 _ALERT_KEY = {"service_key": "incident_key", "routing_key": "dedup_key"}
-_MAX_BODY = 4 * 1024 * 1024
 
 
 class Entry(NamedTuple):
@@ -84,7 +83,7 @@ class Custody:
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             with os.fdopen(os.open(self.path(entry), flags), "rb") as file:
-                value = json.loads(file.read(_MAX_BODY + 1))
+                value = json.loads(file.read(layout.MAX_EVENT_BYTES + 1))
         except (OSError, ValueError, RecursionError):
             return None
         return value if isinstance(value, dict) else None

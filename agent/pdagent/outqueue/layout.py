@@ -40,6 +40,11 @@ _REASON_SUFFIX = ".json"
 # A file name takes 255 bytes: 16 digits, "_" and ".txt" are ours, the rest is spare.
 MAX_KEY_LENGTH = 128
 
+# 1.x's limit: a bigger file in pdq is no event, and counts no more than this in the queue's size
+# (a sparse file of a terabyte must not make the queue look full). Submitting stops at 512 KB;
+# what lies between is PagerDuty's to judge.
+MAX_EVENT_BYTES = 4 * 1024 * 1024
+
 
 def name(time_us: int, key: str) -> str:
     """Return the file name of an event of `key` queued at `time_us` (microseconds)."""

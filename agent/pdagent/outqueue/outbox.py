@@ -16,9 +16,7 @@ from typing import Any, NamedTuple
 from pdagent.event import EventError, kind_of
 from pdagent.files import remove, write_json
 from pdagent.outqueue import layout
-
-MAX_EVENT_BYTES = 4 * 1024 * 1024
-"""1.x's limit. Submitting stops at 512 KB; what lies between is PagerDuty's to judge."""
+from pdagent.outqueue.usage import weight
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 _KEY_FIELD = {"v1": "service_key", "v2": "routing_key", "change": "routing_key"}
@@ -98,7 +96,7 @@ class Outbox:
             except OSError:
                 continue
             if name in self._known:
-                self._known[name] = size
+                self._known[name] = weight(size)
 
     def read(self, name: str, key: str) -> tuple[str, bytes]:
         """Return (kind, body) of a pending event.
@@ -171,11 +169,12 @@ class Outbox:
     def _check_file(self, name: str, found: os.stat_result) -> None:
         if not stat.S_ISREG(found.st_mode):
             raise StrangeEntryError(_KINDS.get(stat.S_IFMT(found.st_mode), "no file"))
-        if found.st_size > MAX_EVENT_BYTES:
+        if found.st_size > layout.MAX_EVENT_BYTES:
             raise StrangeEntryError(
-                f"too big: {found.st_size} bytes, the limit is {MAX_EVENT_BYTES} bytes"
+                f"too big: {found.st_size} bytes, the limit is {layout.MAX_EVENT_BYTES} bytes"
             )
-        if found.st_nlink > 1 and not self._is_draft(name, found.st_ino):
+        links = found.st_nlink
+        if links > 2 or (links == 2 and not self._is_draft(name, found.st_ino)):
             raise StrangeEntryError("a hard link to a file elsewhere")
 
     def _is_draft(self, name: str, inode: int) -> bool:

@@ -17,11 +17,16 @@ def counted_bytes(queue: str, state_file: str) -> int | None:
     """
     try:
         with os.scandir(os.path.join(queue, layout.PDQ)) as entries:
-            counted = sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+            counted = sum(weight(entry.stat(follow_symlinks=False).st_size) for entry in entries)
     except OSError:
         return _bytes_in_state(state_file)
     ledger.correct(queue, counted)
     return counted
+
+
+def weight(size: int) -> int:
+    """Return what a file of this size counts: what is no event cannot fill the queue."""
+    return min(size, layout.MAX_EVENT_BYTES)
 
 
 def _bytes_in_state(path: str) -> int | None:
