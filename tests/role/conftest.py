@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -9,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.role.playbook import ROOT, Run, play
+from tests.emulator.client import Emulator
+from tests.packaging import builds
+from tests.role.playbook import BIN, ROOT, Run, play
 
 NAME = "pdagent-role"
+RELEASES = ROOT / ".cache/role-releases"
+NEXT_VERSION = "2.0.1"
 
 
 class Testbed:
@@ -20,18 +25,21 @@ class Testbed:
     __test__ = False
 
     def __init__(self, collections: Path) -> None:
-        """Run playbooks with the collection of this checkout, linked in `collections`."""
+        """Use the collections of this directory."""
         self.collections = collections
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
+
+    @property
+    def emulator(self) -> Emulator:
+        """PagerDuty, as these hosts see it."""
+        return Emulator(f"http://127.0.0.1:{self._port}")
 
     def create(self, *hosts: str) -> None:
         """Boot what is not there; only these hosts, if any are named."""
         limit = ["--limit", ",".join(("localhost", "services", *hosts))] if hosts else []
         for name in ("create", "prepare"):
-            run = self.play(
-                ROOT / f"molecule/shared/{name}.yml", *limit, control_port=self._port
-            )
+            run = self.play(ROOT / f"molecule/shared/{name}.yml", *limit, control_port=self._port)
             assert run.code == 0, run.output
 
     def destroy(self) -> None:
@@ -49,10 +57,10 @@ class Testbed:
         return play(name, *arguments, collections=self.collections, **variables)
 
     def rollout(self, *hosts: str, options: tuple[str, ...] = (), **variables: object) -> Run:
-        """Roll the agent out over these hosts, in one batch."""
+        """Roll the agent out over these hosts, in one batch unless batches are given."""
         variables = {"pdagent_batches": "100%", **variables}
-        limit = ("--limit", ",".join(hosts))
-        return self.play(ROOT / "playbooks/rollout.yml", *limit, *options, **variables)
+        options = ("--limit", ",".join(hosts), *options)
+        return self.play("pdagent.agent.rollout", *options, **variables)
 
     def shell(self, host: str, script: str) -> str:
         """Run a script on a host as root and return what it prints on either stream."""
@@ -62,19 +70,53 @@ class Testbed:
         )  # fmt: skip
         return done.stdout
 
+    def starts(self, host: str) -> int:
+        """Return how often the daemon of a host was started."""
+        log = "/var/log/pdagent/pdagentd.log"
+        return int(self.shell(host, f"grep -c 'pdagentd starting!' {log}") or 0)
+
+    def version(self, host: str) -> str:
+        """Return the version of the package on a host."""
+        ask = "dpkg-query -Wf '${Version}' pdagent || rpm -q --qf '%{VERSION}' pdagent"
+        return self.shell(host, f"({ask}) 2>/dev/null").split("-")[0]
+
 
 @pytest.fixture(scope="session")
-def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory of collections in which pdagent.agent is this checkout."""
+def collection_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The collection, built from this checkout."""
+    directory = tmp_path_factory.mktemp("archive")
+    command = [BIN / "ansible-galaxy", "collection", "build", "--output-path", directory]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return next(directory.glob("pdagent-agent-*.tar.gz"))
+
+
+@pytest.fixture(scope="session")
+def collections(collection_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of collections into which the archive was installed, outside the checkout."""
     directory = tmp_path_factory.mktemp("collections")
-    namespace = directory / "ansible_collections/pdagent"
-    namespace.mkdir(parents=True)
-    (namespace / "agent").symlink_to(ROOT)
+    command = [BIN / "ansible-galaxy", "collection", "install", "--offline"]
+    command += [collection_archive, "--collections-path", directory]
+    subprocess.run(command, check=True, capture_output=True)
     return directory
 
 
 @pytest.fixture(scope="session")
-def testbed(collections: Path) -> Iterator[Testbed]:
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Packages and repositories of this tree's version and of the next one."""
+    shutil.rmtree(RELEASES, ignore_errors=True)
+    scratch = tmp_path_factory.mktemp("builds")
+    for version in ("", NEXT_VERSION):
+        tree = builds.copy_tree(scratch / (version or "current"), version)
+        built = builds.build(tree, scratch / f"packages-{version}")
+        shutil.copytree(built, RELEASES / (version or builds.current_version()))
+        publish = [ROOT / "packaging/repo/publish", "--packages", built]
+        publish += ["--repo", RELEASES / "repo", "--replace"]
+        subprocess.run(publish, check=True, capture_output=True)
+    return RELEASES
+
+
+@pytest.fixture(scope="session")
+def testbed(collections: Path, releases: Path) -> Iterator[Testbed]:
     """The testbed, booted once a session."""
     bed = Testbed(collections)
     bed.destroy()

@@ -12,8 +12,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
-INVENTORIES = ("molecule/shared/inventory", "tests/role/hosts.yml")
+INVENTORIES = (ROOT / "molecule/shared/inventory", ROOT / "tests/role/hosts.yml")
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)")
+_CALLS = "MODULE CALLS "
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,30 @@ class Run:
 
     @property
     def changed(self) -> dict[str, int]:
-        """How many tasks changed each host, from the recap."""
+        """How many tasks changed each host that was worked on, from the recap."""
         found = map(_RECAP.match, self.output.splitlines())
         return {one[1]: int(one[3]) for one in found if one}
 
     @property
+    def calls(self) -> dict[str, int]:
+        """How many modules ran on each host."""
+        line = next(line for line in self.output.splitlines() if line.startswith(_CALLS))
+        counts: dict[str, int] = json.loads(line[len(_CALLS) :])
+        return counts
+
+    @property
     def words(self) -> str:
         """The output with every run of blanks and line breaks as one blank."""
-        return " ".join(self.output.split())
+        return " ".join(self.output.replace("\\n", " ").split())
 
 
 def environment(collections: Path) -> dict[str, str]:
-    """Return the environment of ansible for a directory of collections; facts stay facts."""
+    """Return ansible's environment; facts are not injected as variables."""
     return {
         **os.environ,
+        "ANSIBLE_CALLBACKS_ENABLED": "module_calls",
+        "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/role/callback"),
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
-        "ANSIBLE_FORCE_COLOR": "0",
         "ANSIBLE_FORKS": "10",
         "ANSIBLE_INJECT_FACT_VARS": "0",
         "ANSIBLE_NOCOLOR": "1",
@@ -53,14 +62,13 @@ def play(
     name: str | Path,
     *arguments: str,
     collections: Path,
-    inventories: tuple[str | Path, ...] = INVENTORIES,
-    bin_directory: Path = BIN,
+    inventories: tuple[Path, ...] = INVENTORIES,
     directory: Path = ROOT,
     **variables: object,
 ) -> Run:
     """Run a playbook, by path or by its name in a collection, with these extra variables."""
-    sources = [word for one in inventories for word in ("-i", str(ROOT / one))]
-    command = [str(bin_directory / "ansible-playbook"), *sources, str(name)]
+    sources = [word for one in inventories for word in ("-i", str(one))]
+    command = [str(BIN / "ansible-playbook"), *sources, str(name)]
     command += ["-e", json.dumps(variables), *arguments]
     done = subprocess.run(
         command, cwd=directory, env=environment(collections), check=False,

@@ -1,0 +1,62 @@
+"""The canary: whatever is wrong with it, the hosts after it are not touched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.role.conftest import Testbed
+from tests.role.playbook import INVENTORIES, Run
+
+CANARY, NEXT = "debian12-systemd", "debian12-sysv"
+
+
+@pytest.fixture
+def roll_out(testbed: Testbed, tmp_path: Path):
+    """Roll out in batches of one, with these variables for the canary alone."""
+
+    def run(canary: str = CANARY, **variables: object) -> Run:
+        extra = tmp_path / "canary.json"
+        extra.write_text(json.dumps({"pdagent": {"hosts": {canary: variables}}}))
+        return testbed.rollout(
+            canary, NEXT,
+            inventories=(extra, *INVENTORIES), pdagent_batches="1,100%",
+        )  # fmt: skip
+
+    return run
+
+
+def test_unreachable_canary_stops_the_rollout(roll_out):
+    nowhere = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+    run = roll_out("a-lost-host", **nowhere)
+    assert run.code != 0
+    assert NEXT not in run.changed
+    assert "a-lost-host lost - unreachable" in run.words
+    assert "1 of 1 hosts tried are not well" in run.words
+    assert "1 more were not touched" in run.words
+
+
+def test_failing_canary_stops_the_rollout(roll_out, testbed):
+    run = roll_out(pdagent_config={"send_interval_secs": 0})
+    assert run.code != 0
+    assert NEXT not in run.changed
+    assert "send_interval_secs = 0: allowed is a whole number from 1 to 3600" in run.words
+    assert "send_interval_secs = 0" not in testbed.shell(CANARY, "cat /etc/pdagent.conf")
+
+
+def test_unhealthy_canary_stops_the_rollout_and_says_what_to_do(roll_out):
+    run = roll_out(pdagent_proxy={"https_proxy": "http://127.0.0.1:9"})
+    assert run.code != 0
+    assert NEXT not in run.changed
+    assert f"{CANARY}: pd-doctor found" in run.words
+    for word in ("proxy.tcp", "seen:", "expected:", "fix:", "command:"):
+        assert word in run.words
+
+
+def test_well_canary_lets_the_rest_follow(roll_out):
+    run = roll_out()
+    assert run.code == 0, run.output
+    assert f"{CANARY} well" in run.words
+    assert f"{NEXT} well" in run.words

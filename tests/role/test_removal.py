@@ -1,0 +1,66 @@
+"""Removing the agent: what goes, what stays, and that a second time changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
+UNINSTALL = "pdagent.agent.uninstall"
+KEPT = ("/etc/pdagent.conf", "/var/lib/pdagent/outqueue/pdq", "/var/log/pdagent")
+# Shipped by the hosts' images, or the user database.
+FOREIGN = "/(proc|sys|dev|run/systemd|etc/(passwd|group|g?shadow|subuid|subgid|hosts))"
+
+
+def files(testbed, host):
+    """Return the paths named after the agent, and the files that mention its repository."""
+    named = f"find / -xdev -name '*pdagent*' -o -xdev -name 'pd-*' | grep -vE '^{FOREIGN}'"
+    mentioning = "grep -rl packages.pdagent.test /etc | grep -v ^/etc/hosts"
+    return set(testbed.shell(host, f"{named}; {mentioning}").split())
+
+
+@pytest.fixture(scope="module")
+def before(testbed):
+    testbed.renew(*FLEET)
+    pristine = {host: files(testbed, host) for host in FLEET}
+    overrides = {"Service": {"MemoryMax": "300M"}}
+    run = testbed.rollout(*FLEET, pdagent_unit_overrides=overrides)
+    assert run.code == 0, run.output
+    return pristine
+
+
+@pytest.fixture(scope="module")
+def removed(before, testbed):
+    first = testbed.play(UNINSTALL)
+    assert first.code == 0, first.output
+    return {host: files(testbed, host) for host in FLEET}
+
+
+@pytest.fixture(scope="module")
+def purged(removed, testbed):
+    first = testbed.play(UNINSTALL, pdagent_state="purged")
+    assert first.code == 0, first.output
+    return {host: files(testbed, host) for host in FLEET}
+
+
+@pytest.mark.parametrize("host", FLEET)
+def test_absent_stops_the_daemon_and_takes_package_and_repository(removed, testbed, host):
+    assert testbed.version(host) == ""
+    assert testbed.shell(host, "pgrep -f pdagentd") == ""
+    assert not {path for path in removed[host] if "sources" in path or "yum" in path}
+    assert not {path for path in removed[host] if "systemd" in path or "init.d" in path}
+
+
+@pytest.mark.parametrize("host", FLEET)
+def test_absent_keeps_configuration_queue_and_logs(removed, testbed, host):
+    assert testbed.shell(host, f"ls -d {' '.join(KEPT)}").split() == list(KEPT)
+
+
+@pytest.mark.parametrize("host", FLEET)
+def test_purged_leaves_the_host_as_it_was_but_for_the_user(before, purged, host):
+    assert purged[host] == before[host]
+
+
+def test_removing_again_changes_nothing(purged, testbed):
+    again = testbed.play(UNINSTALL, pdagent_state="purged")
+    assert again.code == 0, again.output
+    assert set(again.changed.values()) == {0}

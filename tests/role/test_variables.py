@@ -1,0 +1,118 @@
+"""The role's variables: one description of each, the same everywhere it is told."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pdagent import settings
+from tests.role import variables
+from tests.role.playbook import play
+
+TYPES = {"int": "int", "bool": "bool"}
+
+
+def test_every_default_is_specified_and_every_specified_variable_has_it():
+    specified = {name: spec["default"] for name, spec in variables.argument_specs().items()}
+    assert specified == variables.defaults()
+
+
+def test_no_public_variable_is_used_without_a_default():
+    texts = [
+        path.read_text() for path in variables.ROLE.rglob("*") if path.suffix in (".yml", ".j2")
+    ]
+    used = set(re.findall(r"(?<!_)\bpdagent_\w+", "\n".join(texts)))
+    results = {"pdagent_report"}
+    assert used - results == set(variables.defaults())
+
+
+def test_readme_tables_are_those_of_the_argument_specs():
+    text = variables.README.read_text()
+    assert variables.filled_in(text) == text, "run: python -m tests.role.variables --write"
+
+
+@pytest.mark.parametrize("key", settings.KEYS, ids=lambda key: key.name)
+def test_setting_is_specified_as_the_agent_defines_it(key):
+    spec = variables.argument_specs()["pdagent_config"]["options"][key.name]
+    assert spec["type"] == TYPES.get(key.kind, "str")
+    assert tuple(spec.get("choices", ())) == key.choices
+    assert spec["description"].lower() == f"{key.doc}; {key.allowed}.".lower()
+
+
+def test_no_setting_is_specified_that_the_agent_does_not_know():
+    specified = variables.argument_specs()["pdagent_config"]["options"]
+    assert set(specified) == {key.name for key in settings.KEYS}
+
+
+def test_agent_reads_from_the_template_what_was_given(tmp_path: Path, collections: Path):
+    given = {
+        key.name: OTHER.get(key.name, OTHER.get(key.kind, key.default)) for key in settings.KEYS
+    }
+    written = tmp_path / "pdagent.conf"
+    playbook = tmp_path / "render.yml"
+    template = {"src": f"{variables.ROLE}/templates/pdagent.conf.j2", "dest": str(written)}
+    playbook.write_text(
+        yaml.safe_dump(
+            [
+                {
+                    "hosts": "localhost",
+                    "gather_facts": False,
+                    "vars_files": [f"{variables.ROLE}/vars/main.yml"],
+                    "tasks": [{"ansible.builtin.template": template}],
+                }
+            ]
+        )
+    )
+    run = play(
+        playbook, "-c", "local", inventories=(), collections=collections,
+        pdagent_config=given, pdagent_ca_bundle="",
+        ansible_python_interpreter=sys.executable,
+    )  # fmt: skip
+    assert run.code == 0, run.output
+    read = settings.load(str(written))
+    assert read.warnings == []
+    assert {name: getattr(read, name) for name in given} == given
+
+
+# Values that differ from the defaults, by key or by kind.
+OTHER = {
+    "int": 3600,
+    "bool": False,
+    "url": "https://events.example.net",
+    "path": "/srv/pdagent",
+    "address": "::1",
+    "region": "eu",
+    "log_level": "warning",
+    "workers": 7,
+    "metrics_file": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("variables_", "said"),
+    [
+        ({"pdagent_state": "gone"}, "pdagent_state"),
+        ({"pdagent_config": {"send_intervall_secs": 5}}, "send_intervall_secs"),
+        ({"pdagent_config": {"region": "mars"}}, "mars"),
+        ({"pdagent_proxy": {"https": "http://proxy:1"}}, "https"),
+    ],
+)
+def test_wrong_value_is_refused_before_any_host_is_asked(collections, tmp_path, variables_, said):
+    inventory = tmp_path / "hosts"
+    inventory.write_text(
+        "[pdagent]\nnowhere ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1\n"
+    )
+    playbook = tmp_path / "role.yml"
+    playbook.write_text(
+        yaml.safe_dump(
+            [{"hosts": "pdagent", "gather_facts": False, "roles": ["pdagent.agent.pdagent"]}]
+        )
+    )
+    run = play(playbook, collections=collections, inventories=(inventory,), **variables_)
+    assert run.code == 2
+    assert said in run.words
+    assert "UNREACHABLE" not in run.output
