@@ -280,6 +280,22 @@ def test_nothing_in_err_is_replaced(outbox: Outbox, queue: Path, pending: Path) 
     assert (queue / "err" / target).read_bytes() == BODY
 
 
+def test_a_reason_left_by_a_crash_is_replaced(outbox: Outbox, queue: Path, pending: Path) -> None:
+    (queue / "err" / layout.reason_name(NAME)).write_text("{}")
+    assert outbox.reject(NAME, {"outcome": "refused"}) == NAME
+    assert "refused" in (queue / "err" / layout.reason_name(NAME)).read_text()
+
+
+def test_a_name_without_suffix_cannot_replace_the_reason_of_an_event(
+    outbox: Outbox, queue: Path, pending: Path
+) -> None:
+    outbox.reject(NAME, {"outcome": "refused"})
+    stem = NAME[: -len(".txt")]
+    (queue / "pdq" / stem).write_text("forged")
+    outbox.reject(stem, {"outcome": "set_aside"})
+    assert "refused" in (queue / "err" / layout.reason_name(NAME)).read_text()
+
+
 def test_a_name_cannot_replace_the_reason_of_another(outbox: Outbox, queue: Path) -> None:
     reason = NAME.replace(".txt", ".json")
     (queue / "err" / reason).write_text("{}")

@@ -214,6 +214,7 @@ def _last_answer(context: Context, entry: Entry) -> dict[str, Any]:
     """Return attempts and the last answer, from the reason file or from the daemon."""
     if entry.state == ERROR:
         reason = context.queue.reason(entry) or {}
+        reason.pop("event", None)  # the file name again, with its key
         return {"attempts": reason.get("attempts"), "last_answer": reason or None}
     lanes = context.state().get("lanes") or []
     first = next(context.queue.entries(PENDING, key=entry.key), None)

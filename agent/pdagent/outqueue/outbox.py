@@ -198,13 +198,21 @@ class Outbox:
         raw = os.fsencode(name)
         stem = os.fsdecode(raw[:230]) if len(raw) > 240 else name
         target, number = stem, 1
-        while os.path.lexists(os.path.join(self._err, target)) or os.path.lexists(
-            os.path.join(self._err, reason_name(target))
-        ):
+        while self._is_taken(target):
             number += 1
             base, dot, suffix = stem.rpartition(".")
             target = f"{base}~{number}{dot}{suffix}" if dot else f"{stem}~{number}"
         return target
+
+    def _is_taken(self, name: str) -> bool:
+        """Tell whether err has this entry, or one whose reason file would be replaced.
+
+        A reason file alone is what a crash between its writing and the move leaves behind.
+        """
+        stem = name[:-4] if name.endswith(".txt") else name
+        return any(
+            os.path.lexists(os.path.join(self._err, owner)) for owner in (stem, stem + ".txt")
+        )
 
     def _remove_directory(self, name: str) -> bool:
         try:
