@@ -125,6 +125,11 @@ def test_every_option_has_a_help_line_and_no_flag_twice(command):
     assert len(flags) == len(set(flags))
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_prose_of_the_help_fits_an_80_column_terminal(command):
+    assert all(len(line) <= 80 for line in command.epilog.splitlines())
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

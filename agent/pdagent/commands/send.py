@@ -13,12 +13,14 @@ NAME = "pd-send"
 DEFAULT_WAIT_SECS = "30"
 
 _EPILOG = """\
-Any of --severity --source --component --group --class --timestamp --link --image --dedup-key
-makes it an Events API v2 event (--source is this host and --severity is error by default);
---change makes it a change event; otherwise it is a v1 event as in 1.x.
+Any of --severity --source --component --group --class --timestamp --link
+--image --dedup-key makes it an Events API v2 event (by default --source is this
+host and --severity is error); --change makes it a change event; otherwise it is
+a v1 event as in 1.x.
 
-exit codes: 0 queued (--wait: accepted), 1 could not, 2 usage, 3 refused because the queue or
-the disk is full, 4 --wait: still queued, 5 --wait: PagerDuty refused it"""
+exit codes: 0 queued (--wait: accepted), 1 could not, 2 usage, 3 refused because
+the queue or the disk is full, 4 --wait: still queued, 5 --wait: PagerDuty
+refused it"""
 
 COMMAND = Command(
     NAME,

@@ -13,8 +13,8 @@ COMMAND = Command(
     (),
     words=("SERVICE_KEY", "MESSAGE_TYPE", "BODY"),
     description="Queue a Zabbix alert for PagerDuty.",
-    epilog="MESSAGE_TYPE is trigger, acknowledge or resolve. BODY has lines name:value with at\n"
-    "least name, id, status and hostname.",
+    epilog="MESSAGE_TYPE is trigger, acknowledge or resolve. BODY has lines name:value with\n"
+    "at least name, id, status and hostname.",
 )
 
 
