@@ -1,0 +1,64 @@
+"""The command line of the benchmarks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.bench import backlog, delivery, submit, wakeup
+from tests.bench.measure import Row, machine, table
+from tests.host import ROOT
+
+BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
+    "submit": submit.run,
+    "wakeup": wakeup.run,
+    "delivery": delivery.run,
+    "backlog": backlog.run,
+    "idle": backlog.idle,
+}
+RESULTS = ROOT / "docs" / "benchmarks.md"
+_INTRODUCTION = """\
+# Benchmarks
+
+Written by `make bench`; do not edit. Every ratio compares two things measured in the same
+run, alternately where that is possible. Commands and daemon run under the system's Python
+as the packages run them; PagerDuty is an nginx with TLS on the same machine (the emulator
+for wake-up and latency), so that it is not the bottleneck and its processor time counts
+against the agent.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run benchmarks and print their table; returns 1 when an aim is missed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench",
+        description="Measure the agent of this checkout and print minimum, median and maximum "
+        "beside the aims. Exit status 1 when a median misses its aim.",
+        epilog="names: " + ", ".join(BENCHMARKS),
+    )
+    parser.add_argument("names", metavar="NAME", nargs="*", help="which (default: all)")
+    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
+    options = parser.parse_args(argv)
+    unknown = set(options.names) - set(BENCHMARKS)
+    if unknown:
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(BENCHMARKS)}")
+    where = machine()
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="pdagent-bench-") as directory:
+        for name in options.names or BENCHMARKS:
+            rows += BENCHMARKS[name](Path(directory) / name)
+    lines = table(rows)
+    print("\n".join([*where, "", *lines]))
+    if options.write:
+        text = [_INTRODUCTION, *(f"- {line}" for line in where)]
+        text += [f"- {time.strftime('%Y-%m-%d')}", "", *lines, ""]
+        RESULTS.write_text("\n".join(text), encoding="utf-8")
+    return 1 if any(row.missed for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
