@@ -9,7 +9,7 @@ export VENV
 export PATH := $(VENV)/bin:$(PATH)
 
 .PHONY: help setup lab lab-status lab-shell lab-down images packages repo lock \
-	test lint types unit integration packaging molecule torture bench clean
+	test lint types unit integration packaging role molecule clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,13 +47,14 @@ lock: ## write requirements-dev.txt anew from pyproject.toml
 test: setup ## everything below, in this order
 	@$(PY) -m lab.checks
 
-lint types unit integration packaging molecule: setup
+lint types unit integration packaging role molecule: setup
 	@$(PY) -m lab.checks $@
 lint: ## ruff, yamllint, ansible-lint, shellcheck
 types: ## mypy
 unit: ## the agent's parts, on every Python that is here
 integration: ## the agent as a whole, against the emulator
 packaging: ## deb and rpm: built, checked, installed, upgraded, removed
+role: ## the role and its playbooks, against hosts
 molecule: ## the role on real init systems: make molecule SCENARIO=default
 
 clean: ## remove what was built; images and .venv stay

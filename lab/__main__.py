@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from lab import machine, report, testbed
+from lab import machine, packages, report, testbed
 from lab.console import LabError, Steps
 
 
@@ -15,12 +15,17 @@ def up(port: int) -> None:
     """Bring the lab up from whatever is there, and prove it with events."""
     steps, rows = Steps(6), []
 
+    def build_packages() -> str:
+        if not packages.are_current():
+            testbed.remove()  # hosts with an earlier build of the same version
+        return packages.build()
+
     def send_events() -> str:
         rows.extend(report.event_rows(port))
         return f"trigger and resolve from {len(rows)} hosts"
 
     steps.run("Check this machine", lambda: machine.check(port))
-    steps.run("Build packages and repositories", testbed.build_packages)
+    steps.run("Build packages and repositories", build_packages)
     steps.run("Build host images", testbed.build_images)
     steps.run("Boot hosts and services", lambda: testbed.boot(port))
     steps.run("Roll the agent out", testbed.roll_out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -13,7 +12,6 @@ from lab.console import ROOT, LabError, run
 
 NAME = "pdagent-lab"
 INVENTORIES = ("molecule/shared/inventory", "lab/hosts.yml")
-STAMP = ROOT / "dist" / ".sources.sha256"
 ANSIBLE = {
     "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache/collections"),
     "ANSIBLE_FORCE_COLOR": "0",
@@ -21,6 +19,7 @@ ANSIBLE = {
     "ANSIBLE_PIPELINING": "1",
     "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
     "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
+    "MOLECULE_SCENARIO_NAME": "lab",
 }
 BIN = Path(sys.executable).parent
 
@@ -47,38 +46,6 @@ def playbook(path: str, log: str, *, why: str, variables: dict[str, object] | No
     return run(command, log, why=why, env={**os.environ, **ANSIBLE})
 
 
-def sources_hash() -> str:
-    """Return the hash of everything that packages and repositories are made from."""
-    folders = (ROOT / "agent", ROOT / "packaging")
-    files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
-    digest = hashlib.sha256()
-    for path in files:
-        if "__pycache__" not in path.parts:
-            digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def packages_are_current() -> bool:
-    """Return whether dist/ holds packages and repositories made from today's sources."""
-    return STAMP.exists() and STAMP.read_text() == sources_hash()
-
-
-def build_packages() -> str:
-    """Build deb and rpm and publish the signed repositories, unless the sources are the same.
-
-    Hosts that ran an earlier build of the same version are removed, so that they get this one.
-    """
-    if packages_are_current():
-        return "up to date"
-    run([ROOT / "packaging/build"], "packages", why="The packages could not be built")
-    publish = [ROOT / "packaging/repo/publish", "--replace"]
-    run(publish, "repositories", why="The repositories could not be published")
-    remove()
-    STAMP.write_text(sources_hash())
-    names = [path.name for path in (ROOT / "dist").iterdir() if path.suffix in (".deb", ".rpm")]
-    return f"built {len(names)} packages, signed apt and yum"
-
-
 def build_images() -> str:
     """Build the images of the lab's hosts and of the services beside them."""
     builder = [sys.executable, ROOT / "molecule/images/build.py", *hosts(), "services"]
@@ -97,7 +64,12 @@ def boot(port: int) -> str:
 
 def roll_out() -> str:
     """Run the product's own rollout playbook over the hosts."""
-    output = playbook("playbooks/rollout.yml", "rollout", why="The rollout stopped")
+    output = playbook(
+        "playbooks/rollout.yml",
+        "rollout",
+        why="The rollout stopped",
+        variables={"pdagent_batches": "1,100%"},
+    )
     recap = [line for line in output.splitlines() if "unreachable=" in line]
     changed = sum("changed=0 " not in line for line in recap)
     return f"{changed} of {len(recap)} hosts changed"

@@ -1,0 +1,136 @@
+"""Runs the project's checks: python -m lab.checks [STAGE...] (default: all, in their order).
+
+Every stage runs, whatever the ones before it gave. The last lines are a table of stages and
+the sum of tests; the exit code is 1 if anything failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from lab import runtime, testbed
+from lab.console import ROOT, table
+
+REPORTS = ROOT / ".cache" / "junit"
+IMAGE_PREFIX = os.environ.get("IMAGE_PREFIX", "localhost/pdagent-")
+# Debian's own pytest, of the oldest and the newest Python that are supported. Privileged,
+# because some tests mount small or read-only file systems.
+OTHER_PYTHON = """
+podman run --rm --pull=never --privileged {arguments}
+    --volume {root}:/src:ro --volume {reports}:/reports --workdir /src
+    --env PYTHONPATH=/src/agent:/src --env PYTHONDONTWRITEBYTECODE=1 --env HOME=/tmp
+    {prefix}{image} python3 -m pytest -q -p no:cacheprovider -c /dev/null --rootdir /src
+    --junitxml=/reports/{image}.xml tests/unit
+"""
+
+
+def other_python(image: str) -> list[str]:
+    """Return the command that runs the unit tests in an image, under its Python."""
+    return OTHER_PYTHON.format(
+        arguments=" ".join(runtime.podman_arguments()),
+        root=ROOT, reports=REPORTS, prefix=IMAGE_PREFIX, image=image,
+    ).split()  # fmt: skip
+
+
+def pytest(*arguments: str) -> list[str]:
+    """Return a pytest command that reports to a file of its own."""
+    name = arguments[0].replace("/", "-")
+    return ["pytest", "-q", f"--junitxml={REPORTS / name}.xml", *arguments]
+
+
+def shell_scripts() -> list[str]:
+    """Return the tracked files that sh or bash run."""
+    command = ["git", "grep", "-lE", "^#!/bin/(ba)?sh"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+def stages() -> dict[str, list[list[str]]]:
+    """Return the commands of every stage, in the order in which they run."""
+    images = [sys.executable, "molecule/images/build.py"]
+    return {
+        "lint": [
+            ["ruff", "check", "."],
+            ["ruff", "format", "--check", "."],
+            ["yamllint", "."],
+            ["ansible-lint", "-q"],
+            ["shellcheck", "--severity=warning", *shell_scripts()],
+        ],
+        "types": [["mypy"]],
+        "packages": [[sys.executable, "-m", "lab.packages"]],
+        "images": [images],
+        "unit": [
+            pytest("tests/unit", "tests/emulator", "-n", "2"),
+            other_python("debian11-python"),
+            other_python("debian13-python"),
+        ],
+        "integration": [pytest("tests/integration")],
+        "packaging": [pytest("tests/packaging")],
+        "role": [pytest("tests/role")],
+        "molecule": [[sys.executable, "-m", "lab.scenarios"]],
+    }
+
+
+def run(command: list[str]) -> tuple[int, int]:
+    """Run one command with its output shown; return how many tests passed and failed.
+
+    A command that is not pytest is one test.
+    """
+    print(f"$ {' '.join(command)}", flush=True)
+    report = next((Path(word[11:]) for word in command if word.startswith("--junitxml=")), None)
+    if report:
+        report = REPORTS / report.name
+        report.unlink(missing_ok=True)
+    environment = {**os.environ, **testbed.ANSIBLE}
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, env=environment, cwd=ROOT, check=False)
+    failed = int(done.returncode != 0)
+    if report and report.exists():
+        passed, failed_tests = tests_in(report)
+        return passed, max(failed, failed_tests)
+    return 1 - failed, failed
+
+
+def tests_in(report: Path) -> tuple[int, int]:
+    """Return how many tests of a junit report passed and how many failed."""
+    suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314  (our own file)
+    counts = {
+        name: sum(int(suite.get(name, 0)) for suite in suites)
+        for name in ("tests", "failures", "errors", "skipped")
+    }
+    failed = counts["failures"] + counts["errors"]
+    return counts["tests"] - failed - counts["skipped"], failed
+
+
+def run_stage(name: str, commands: list[list[str]]) -> tuple[int, int, float]:
+    """Run a stage's commands; return tests passed, tests failed and seconds."""
+    print(f"\n== {name}", flush=True)
+    began = time.monotonic()
+    results = [run(command) for command in commands]
+    passed, failed = (sum(column) for column in zip(*results, strict=True))
+    return passed, failed, time.monotonic() - began
+
+
+def main() -> int:
+    """Run the stages that are asked for; exit 1 if a test failed."""
+    parser = argparse.ArgumentParser(prog="checks", description=__doc__)
+    parser.add_argument("stages", nargs="*", choices=[[], *stages()], metavar="STAGE")
+    wanted = parser.parse_args().stages or list(stages())
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    results = {name: run_stage(name, stages()[name]) for name in wanted}
+    rows = [
+        [name, "failed" if failed else "ok", str(passed), str(failed), f"{seconds:.0f} s"]
+        for name, (passed, failed, seconds) in results.items()
+    ]
+    print("\n" + table(("stage", "result", "passed", "failed", "time"), rows))
+    passed, failed = (sum(int(row[column]) for row in rows) for column in (2, 3))
+    print(f"\n{passed} passed, {failed} failed")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""What the hosts' tests share: which hosts, the emulator, and sending an event.
+
+    pytest molecule/default molecule/shared             # the testbed of that scenario
+    pytest molecule/shared --testbed pdagent-lab        # the same tests against a running lab
+
+Molecule calls it in the first form. Hosts are entered with podman, as root.
+"""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.emulator.client import Emulator
+
+WAIT_FOR_BOOT = Path(__file__).with_name("shared").joinpath("wait-for-boot.sh").read_text()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--testbed", help="containers to test (default: those of the scenario)")
+
+
+def pytest_configure(config):
+    if not config.option.hosts:
+        config.option.connection = "podman"
+        config.option.hosts = ",".join(running_hosts(testbed_name(config)))
+
+
+def testbed_name(config):
+    """The testbed that was asked for, else that of the first scenario among the arguments."""
+    scenarios = [Path(word).parts for word in config.args]
+    named = (parts[parts.index("molecule") + 1] for parts in scenarios if "molecule" in parts)
+    scenario = next((name for name in named if name != "shared"), Path.cwd().name)
+    return config.option.testbed or f"pdagent-{scenario}"
+
+
+def running_hosts(testbed):
+    """Names of the testbed's running containers that have the agent."""
+    filters = [
+        f"--filter=label=org.pdagent.{label}" for label in (f"testbed={testbed}", "group=pdagent")
+    ]
+    command = ["podman", "ps", "--format={{.Names}}", *filters]
+    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    if not names:
+        raise pytest.UsageError(
+            f"No host of the testbed {testbed} runs. To see what does: podman ps"
+        )
+    return sorted(names)
+
+
+@pytest.fixture(scope="session")
+def emulator(request):
+    name = testbed_name(request.config)
+    command = ["podman", "port", f"{name}-emulator", "8080"]
+    address = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return Emulator(f"http://{address}")
+
+
+@pytest.fixture
+def key():
+    """An integration key that nobody else uses."""
+    return secrets.token_hex(16)
+
+
+@pytest.fixture
+def arrived(emulator, key):
+    """Wait until so many events have arrived under the key; return them in order."""
+
+    def arrived(count, *, key=key, timeout=90):
+        deadline = time.monotonic() + timeout
+        while len(events := emulator.events(key=key)) < count and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert len(events) == count
+        return events
+
+    return arrived
+
+
+@pytest.fixture
+def reboot(host):
+    """Shut the host's init system down in an orderly way and boot it again."""
+
+    def reboot():
+        name = host.backend.name
+        if not host.file("/run/systemd/system").is_directory:
+            host.check_output(
+                "init 6; while pgrep -f '[i]nit.d/rc ' > /dev/null; do sleep 0.2; done"
+            )
+        for command in (
+            ["podman", "restart", "--time=30", name],
+            ["podman", "exec", name, "sh", "-c", WAIT_FOR_BOOT],
+        ):
+            subprocess.run(command, check=True, capture_output=True)
+
+    return reboot
+
+
+@pytest.fixture
+def send(host, key):
+    """Submit a v1 event from the host, as a user that has no rights at all."""
+
+    def send(incident, *, action="trigger", key=key):
+        host.run_expect(
+            [0],
+            "runuser -u nobody -- pd-send -q -k %s -t %s -i %s -d 'sent by a test'",
+            key, action, incident,
+        )  # fmt: skip
+
+    return send

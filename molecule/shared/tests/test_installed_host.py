@@ -1,0 +1,85 @@
+"""What every host is like after the rollout: each test reads as the sentence it proves."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+DIRECTORIES = [
+    line.split()[1:5]
+    for line in (ROOT / "packaging/common/pdagent.tmpfiles").read_text().splitlines()
+    if line.startswith("d ")
+]
+
+
+def test_package_is_installed(host):
+    assert host.package("pdagent").is_installed
+
+
+def test_package_came_from_the_signed_repository(host):
+    if host.exists("dnf"):
+        assert "repo_gpgcheck=1" in host.file("/etc/yum.repos.d/pdagent.repo").content_string
+    else:
+        sources = host.file("/etc/apt/sources.list.d/pdagent.sources").content_string
+        assert re.search("^Signed-By: /", sources, re.MULTILINE)
+
+
+def test_service_runs_and_starts_at_boot(host):
+    service = host.service("pdagent")
+    assert service.is_running
+    assert service.is_enabled
+
+
+def test_daemon_runs_as_its_own_user(host):
+    (daemon,) = host.process.filter(user="pdagent", comm="pdagentd")
+    assert daemon.ppid == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "mode", "owner", "group"), DIRECTORIES, ids=lambda value: str(value)
+)
+def test_directory_is_as_the_package_made_it(host, path, mode, owner, group):
+    directory = host.file(path)
+    assert (directory.user, directory.group) == (owner, group)
+    assert directory.mode == int(mode, 8)
+
+
+def test_ordinary_user_cannot_list_the_queue(host):
+    listing = host.run("runuser -u nobody -- ls /var/lib/pdagent/outqueue/pdq")
+    assert listing.rc != 0
+    assert "Permission denied" in listing.stderr
+
+
+def test_environment_file_is_for_root_alone(host):
+    folder = "/etc/sysconfig" if host.exists("dnf") else "/etc/default"
+    environment = host.file(f"{folder}/pdagent")
+    assert (environment.user, environment.mode & 0o007) == ("root", 0)
+
+
+def test_event_of_an_ordinary_user_arrives(send, arrived):
+    send("disk full")
+    (event,) = arrived(1)
+    assert event["body"]["description"] == "sent by a test"
+
+
+def test_resolve_follows_its_trigger(send, arrived, emulator, key):
+    send("disk full")
+    send("disk full", action="resolve")
+    assert [event["action"] for event in arrived(2)] == ["trigger", "resolve"]
+    assert emulator.alerts()[key]["disk full"]["state"] == "resolved"
+
+
+def test_doctor_finds_the_host_well(host):
+    report = json.loads(host.check_output("runuser -u pdagent -- pd-doctor --json"))
+    assert [check["id"] for check in report["checks"] if check["status"] == "fail"] == []
+
+
+def test_agent_comes_up_by_itself_after_a_reboot(host, reboot, send, arrived):
+    reboot()
+    assert host.service("pdagent").is_running
+    send("after the reboot")
+    arrived(1)
