@@ -32,6 +32,7 @@ __all__ = [
     "MAX_TEXT",
     "PATHS",
     "SEVERITIES",
+    "BodySizeError",
     "Event",
     "EventError",
     "check_key",
@@ -48,6 +49,10 @@ PATHS = {
 }
 MAX_BODY = 512 * 1024  # bytes of an encoded body
 _LONGEST_SEQUENCE = 32  # characters looked back over for the start of a letter or emoji
+
+
+class BodySizeError(EventError):
+    """The encoded body is larger than the Events API takes."""
 
 
 class Event:
@@ -142,13 +147,16 @@ class Event:
         return self.body.get(ACTION_FIELD.get(self.kind, ""))
 
     def encode(self) -> bytes:
-        """Return the body as sent: compact JSON, sorted keys, ASCII. Raises EventError."""
+        """Return the body as sent: compact JSON, sorted keys, ASCII.
+
+        Raises BodySizeError, and EventError for what JSON cannot carry.
+        """
         try:
             raw = encode(self.body)
         except JsonError as error:
             raise EventError(str(error)) from None
         if len(raw) > MAX_BODY:
-            raise EventError(f"body is too big: {len(raw)} bytes, the limit is {MAX_BODY} bytes")
+            raise BodySizeError(f"body is too big: {len(raw)} bytes, the limit is {MAX_BODY} bytes")
         return raw
 
 

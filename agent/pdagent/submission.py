@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pdagent.event import Event
+from pdagent.event import BodySizeError, Event
 from pdagent.outqueue import inbox
 from pdagent.settings import Settings, load
 
@@ -56,6 +56,19 @@ def store(event: Event, settings: Settings) -> str:
         limits=inbox.Limits.of(settings),
         wake_fifo=settings.wake_fifo,
     )
+
+
+def store_trimmed(event: Event, settings: Settings) -> str:
+    """Queue a completed event of a monitoring tool; over-long details cost no page.
+
+    Raises EventError and SubmitError.
+    """
+    try:
+        return store(event, settings)
+    except BodySizeError:
+        from pdagent.sources.trim import trim
+
+        return store(trim(event), settings)
 
 
 def agent_id(settings: Settings) -> str | None:

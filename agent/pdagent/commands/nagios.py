@@ -45,6 +45,6 @@ def _send(args: Arguments) -> int:
     found = nagios.event(key, args.event_type, args.notification_type, fields, args.incident_key)
     settings = submission.settings_for(args.config)
     event = submission.complete(found, settings, NAME)
-    submission.store(event, settings)
+    submission.store_trimmed(event, settings)
     console.say(f"Event processed. Incident Key: {event.dedup_key}")
     return console.DONE

@@ -34,7 +34,7 @@ def _send(args: Arguments) -> int:
     try:
         text = console.read_input().decode("utf-8", "surrogateescape")
         event = sensu.event(key, sensu.parse(text), args.incident_key)
-        submission.store(submission.complete(event, settings, NAME), settings)
+        submission.store_trimmed(submission.complete(event, settings, NAME), settings)
     except EventError as error:
         # Not the arguments are wrong but what came in, so usage would not help.
         console.complain(f"{NAME}: {error}")

@@ -26,5 +26,5 @@ def main(argv: list[str]) -> int:
 def _send(args: Arguments) -> int:
     event = zabbix.event(args.SERVICE_KEY, args.MESSAGE_TYPE, args.BODY)
     settings = submission.settings_for(args.config)
-    submission.store(submission.complete(event, settings, NAME), settings)
+    submission.store_trimmed(submission.complete(event, settings, NAME), settings)
     return console.DONE
