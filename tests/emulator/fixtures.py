@@ -41,13 +41,15 @@ class Certificates:
         self.ca_file = str(directory / "ca.pem")
         self._ca.cert_pem.write_to_path(self.ca_file)
 
-    def issue(self, *hosts: str, expired: bool = False) -> CertFiles:
-        """A certificate of this CA for these names or addresses."""
+    def issue(self, *hosts: str, expired: bool = False, days: int = 0) -> CertFiles:
+        """A certificate of this CA for these names or addresses; valid for days if given."""
         validity = {}
+        now = datetime.datetime.now(datetime.timezone.utc)
+        day = datetime.timedelta(days=1)
         if expired:
-            now = datetime.datetime.now(datetime.timezone.utc)
-            day = datetime.timedelta(days=1)
             validity = {"not_before": now - 30 * day, "not_after": now - day}
+        if days:
+            validity = {"not_before": now - day, "not_after": now + days * day}
         return self._write(self._ca.issue_cert(*hosts, **validity))
 
     def issue_untrusted(self, *hosts: str) -> CertFiles:

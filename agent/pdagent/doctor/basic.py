@@ -12,6 +12,7 @@ from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, sk
 from pdagent.doctor.host import Context
 from pdagent.event import mask
 from pdagent.outqueue import layout
+from pdagent.pagerduty import Trust, TrustError
 
 KEY_LENGTH = 32
 _TAIL_BYTES = 256 * 1024
@@ -29,6 +30,10 @@ def config(context: Context, _results: Results) -> Finding:
             fix="correct that line, then restart the agent",
             command=f"sudoedit {path} && {context.host.service_command('restart')}",
         )
+    try:
+        Trust(settings.ca_file)
+    except TrustError as error:
+        return unusable_ca(context, error)
     own = {key: where for key, where in settings.origin.items() if where != "default"}
     values = {key: str(getattr(settings, key)) for key in own}
     if settings.warnings:
@@ -41,6 +46,18 @@ def config(context: Context, _results: Results) -> Finding:
             detail={"warnings": settings.warnings, "values": values},
         )
     return ok(f"{path}: {len(own)} keys set, the rest are defaults", values=values, origin=own)
+
+
+def unusable_ca(context: Context, error: TrustError) -> Finding:
+    """Say what is wrong with the file of trusted certificates."""
+    return Finding(
+        FAIL,
+        str(error).partition(". ")[0],
+        expected="a file of CA certificates in PEM form that the agent's user may read",
+        fix="put the file in order, or go back to the system's trust store",
+        command=context.host.set_command("ca_file", ""),
+        guide="testing-tls",
+    )
 
 
 def keys(context: Context, _results: Results) -> Finding:

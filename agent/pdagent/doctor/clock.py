@@ -81,7 +81,7 @@ def _span(seconds: float) -> str:
 def _clock_command(date: float) -> str:
     if shutil.which("chronyc"):
         return "sudo chronyc makestep"
-    if host.init_system() == host.SYSTEMD and shutil.which("timedatectl"):
+    if host.run(["timedatectl", "show", "-p", "CanNTP", "--value"]).strip() == "yes":
         return "sudo timedatectl set-ntp true"
     return f"sudo date -u -s '{time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(date))}'"
 
@@ -94,7 +94,7 @@ CHECKS = (
         guide="testing-tls",
         run=clock,
         needs=REACHED,
-        after=("net.dns", "proxy.dns", "net.tls"),
+        after=("net.dns", "proxy.dns", "proxy.tcp", "net.tls"),
         limit=7.0,
         network=True,
     ),

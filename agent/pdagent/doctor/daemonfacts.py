@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pdagent.doctor import isolate
 from pdagent.settings import Settings
 
 _FLOCK = struct.Struct("hhqqi4x")  # struct flock on 64-bit Linux, fcntl(2)
@@ -82,7 +83,7 @@ def _process(pid: int) -> Process | None:
         started_at = _started_at(pid)
     except (OSError, ValueError, IndexError):
         return None
-    return Process(pid, uid, started_at, environ_of(pid))
+    return Process(pid, uid, started_at, environ_of(pid) or _environ_as(uid, pid))
 
 
 def _started_at(pid: int) -> float:
@@ -91,6 +92,16 @@ def _started_at(pid: int) -> float:
     with open("/proc/uptime", encoding="ascii") as file:
         uptime = float(file.read().split()[0])
     return time.time() - (uptime - ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def _environ_as(uid: int, pid: int) -> dict[str, str] | None:
+    """Ask as the process's own user: root without CAP_SYS_PTRACE, as in containers, may not."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        return isolate.as_daemon(lambda: environ_of(pid), os.environ, uid)
+    except isolate.ChildError:
+        return None
 
 
 def environ_of(pid: int) -> dict[str, str] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from typing import Any
 
 NOERROR, SERVFAIL, NXDOMAIN, REFUSED = "NOERROR", "SERVFAIL", "NXDOMAIN", "REFUSED"
 TIMEOUT, UNREACHABLE, CLOSED = "no answer", "unreachable", "nothing listens"
@@ -34,7 +35,7 @@ def nameservers(path: str = "/etc/resolv.conf") -> list[str]:
     return named[:3] or ["127.0.0.1"]
 
 
-def ask(server: str, name: str, *, timeout: float = 2.0) -> str:
+def ask(server: str, name: str, *, timeout: float = 3.5) -> str:
     """Return what server says of name: an RCODE's name, TIMEOUT, UNREACHABLE or CLOSED."""
     address = socket.getaddrinfo(server, 53, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
     family, kind, protocol, _, sockaddr = address[0]
@@ -46,13 +47,26 @@ def ask(server: str, name: str, *, timeout: float = 2.0) -> str:
             udp.send(question)
             return _rcode(udp, question[:2])
     except socket.timeout:
-        return TIMEOUT
+        return _over_tcp(family, sockaddr)
     except ConnectionRefusedError:
         return CLOSED
     except PermissionError:
         return TIMEOUT  # this host's own firewall drops the question
     except OSError:
         return UNREACHABLE
+
+
+def _over_tcp(family: int, sockaddr: tuple[Any, ...]) -> str:
+    """Tell a silent server from a closed port: ICMP's word for that is rate-limited."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as tcp:
+            tcp.settimeout(1.0)
+            tcp.connect(sockaddr)
+    except ConnectionRefusedError:
+        return CLOSED
+    except OSError:
+        pass
+    return TIMEOUT
 
 
 def _question(name: str) -> bytes:

@@ -191,10 +191,16 @@ def name() -> str:
 
 def run(command: Sequence[str], timeout: float = 4.0) -> str:
     """Return what command prints; empty where it fails, is missing or takes too long."""
+    status, output = call(command, timeout)
+    return output if status == 0 else ""
+
+
+def call(command: Sequence[str], timeout: float = 4.0) -> tuple[int, str]:
+    """Return command's exit status and output; -1 where it cannot run or takes too long."""
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=timeout, check=False, errors="replace"
         )
     except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout if done.returncode == 0 else ""
+        return -1, ""
+    return done.returncode, done.stdout

@@ -7,6 +7,7 @@ events are delivered without it.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,6 +18,7 @@ from pdagent.doctor.host import Context
 
 CONNECT_SECONDS = 5.0
 LOOKUP_SECONDS = 5.5
+_PING_ANSWERED, _PING_SILENCE = 0, 1  # exit codes of ping(8)
 ANY_SOURCE = "0.0.0.0"  # noqa: S104 - the setting's default; never listened on
 _EDIT_RESOLVERS = "sudoedit /etc/resolv.conf"
 
@@ -163,14 +165,26 @@ def _all_addresses(results: Results) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def addresses_of(destination: Destination, results: Results) -> list[str]:
-    """Return the addresses that the name checks found for destination's peer."""
-    for id_ in ("proxy.dns",) if destination.proxy else ("net.dns",):
+def _looked_up(name: str, results: Results) -> list[str]:
+    """Return the addresses that the name checks found for name."""
+    for id_ in ("net.dns", "proxy.dns"):
         hosts = results[id_].detail.get("hosts", {}) if id_ in results else {}
-        found = hosts.get(destination.peer[0], {}).get("addresses", [])
-        if found:
-            return list(found)
+        if name in hosts:
+            return list(hosts[name]["addresses"])
     return []
+
+
+def addresses_of(destination: Destination, results: Results) -> list[str]:
+    """Return the addresses of destination's peer: those that take connections, if known."""
+    found = _looked_up(destination.peer[0], results)
+    tried = [
+        attempt
+        for id_ in ("net.tcp", "proxy.tcp")
+        if id_ in results
+        for attempt in results[id_].detail.get("attempts", [])
+        if attempt["address"] in found
+    ]
+    return [one["address"] for one in tried if not one["error"]] or found
 
 
 def _route_without_names(_context: Context) -> Finding:
@@ -242,12 +256,10 @@ def find_connections(
     context: Context, destinations: Sequence[Destination], results: Results
 ) -> Finding:
     """Connect to the peers of destinations and tell refusal, silence and rejection apart."""
-    roles = {one.peer: one.role for one in reversed(destinations)}
-    targets = [
-        (address, one.peer)
-        for one in {one.peer: one for one in destinations}.values()
-        for address in addresses_of(one, results)
-    ]
+    roles: dict[tuple[str, int], str] = {}
+    for one in destinations:
+        roles.setdefault(one.peer, one.role)
+    targets = [(found, peer) for peer in roles for found in _looked_up(peer[0], results)]
     source = context.settings.source_address
     attempts = probe.in_parallel(
         lambda target: probe.try_connect(target[0], target[1][1], source, timeout=CONNECT_SECONDS),
@@ -319,12 +331,13 @@ def ping(context: Context, results: Results) -> Finding:
     addresses = addresses_of(context.events, results)
     if not shutil.which("ping") or not addresses:
         return skip("there is no ping here" if addresses else f"{peer} has no address yet")
-    words = host.run(["ping", "-q", "-n", "-c", "3", "-i", "0.2", "-W", "1", addresses[0]])
-    last = words.strip().splitlines()[-1] if words.strip() else ""
-    if "=" not in last:
-        return ok(f"{peer} does not answer ICMP, which is often filtered (information only)")
-    average = last.partition("=")[2].split("/")[1]
-    return ok(f"{peer} answers ICMP in {float(average):.1f} ms (information only)")
+    status, words = host.call(["ping", "-q", "-n", "-c", "3", "-i", "0.2", "-W", "1", addresses[0]])
+    if status not in (_PING_ANSWERED, _PING_SILENCE):
+        return skip("ping may not be used here")
+    times = re.search(r"= [\d.]+/([\d.]+)/", words)
+    if not times:
+        return ok(f"{peer} gave no answer to ICMP, which is often filtered")
+    return ok(f"{peer} answers ICMP in {float(times.group(1)):.1f} ms")
 
 
 CHECKS = (

@@ -15,10 +15,11 @@ from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok
 from pdagent.doctor.host import AGENT_USER, Context
 from pdagent.doctor.service import epoch, span
 from pdagent.event import MAX_BODY, mask
-from pdagent.outqueue import layout
+from pdagent.outqueue import layout, ledger
 
 OLD_SECONDS, TOO_OLD_SECONDS = 300, 3600
-_FUTURE_SECONDS = 3600
+STATE_DIRS = "/usr/share/pdagent/state-dirs"
+_FUTURE_SECONDS = ledger.MAX_LEAD_US / 1e6
 _KINDS = (
     (stat.S_ISFIFO, "FIFO"),
     (stat.S_ISLNK, "symbolic link"),
@@ -75,10 +76,16 @@ def directories(context: Context, _results: Results) -> Finding:
                 f"{full} {fault}",
                 expected=f"a directory of {name}'s with mode {mode:04o}",
                 fix="make it as the package does",
-                command=f"sudo install -d -o {name} -g {name} -m {mode:04o} {full}",
+                command=_mend_command(context, f"-o {name} -g {name} -m {mode:04o} {full}"),
                 detail={"path": full, "mode": f"{mode:04o}"},
             )
     return ok(f"{len(layout.MODES)} directories below {data_dir} are as they should be")
+
+
+def _mend_command(context: Context, arguments: str) -> str:
+    if not context.host.private and os.path.exists(STATE_DIRS):
+        return f"sudo {STATE_DIRS}"
+    return f"sudo install -d {arguments}"
 
 
 def _owner(context: Context) -> int:
@@ -97,8 +104,10 @@ def _directory_fault(path: str, mode: int, owner: int) -> str:
         return "is not a directory"
     if info.st_uid != owner:
         return f"belongs to uid {info.st_uid}"
-    if stat.S_IMODE(info.st_mode) & mode != mode:
-        return f"has mode {stat.S_IMODE(info.st_mode):04o}"
+    found = stat.S_IMODE(info.st_mode)
+    too_open = found & stat.S_IRWXO & ~mode
+    if found & mode != mode or too_open:
+        return f"has mode {found:04o}"
     return ""
 
 

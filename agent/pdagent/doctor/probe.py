@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, TypeVar
 
 from pdagent.doctor import dnsquery
-from pdagent.doctor.destinations import Destination, Proxy, bracketed
+from pdagent.doctor.destinations import Destination, Proxy
 
 REFUSED, TIMEOUT, RESET, NO_ROUTE = "refused", "timed out", "reset", "no route"
 BAD_SOURCE, BLOCKED = "source address not on this host", "forbidden by a rule of this host"
@@ -132,8 +132,12 @@ class Attempt:
 
     def as_json(self) -> dict[str, Any]:
         """Return the attempt for a Finding's detail."""
-        where = f"{bracketed(self.address)}:{self.port}"
-        return {"to": where, "error": self.error, "seconds": self.seconds}
+        return {
+            "address": self.address,
+            "port": self.port,
+            "error": self.error,
+            "seconds": self.seconds,
+        }
 
 
 def try_connect(address: str, port: int, source: str, *, timeout: float) -> Attempt:

@@ -28,7 +28,7 @@ def config(context: Context, _results: Results) -> Finding:
             context,
             f"the proxy variable is malformed: {wrong.problem}",
             "a URL like http://proxy.local:8118",
-            "http://proxy.local:8118",
+            f"http://{wrong.host or 'HOST'}:PORT",
             ways,
         )
     tls = next((one for one in proxied if one.proxy and one.proxy.scheme == "https"), None)
@@ -107,7 +107,7 @@ def set_variable(context: Context, name: str, value: str) -> str:
     where = units.origin_of(name)
     restart = host.service_command("restart")
     reload = "sudo systemctl daemon-reload && " if where.endswith(".conf") else ""
-    edit = f"sudo sed -i -E 's|({name})=[^\"]*|\\1={value}|I' {where}"
+    edit = f"sudo sed -i -E 's|({name})=[^\" ]*|\\1={value}|I' {where}"
     return f"{edit} && {reload}{restart}"
 
 
@@ -161,6 +161,7 @@ _REFUSALS = {
     407: ("407, it wants a user and password", "put user:password@ before the proxy's host name"),
     403: ("403, its rules forbid it", "have the proxy's rules allow CONNECT to that host"),
     502: ("502, it cannot reach PagerDuty itself", "mend the proxy's own way out"),
+    500: ("500, it cannot reach PagerDuty itself", "mend the proxy's own way out"),
     503: ("503, it cannot reach PagerDuty itself", "mend the proxy's own way out"),
     504: ("504, PagerDuty does not answer it", "mend the proxy's own way out"),
     0: ("no HTTP answer: is that port a proxy's?", "correct the proxy's host and port"),

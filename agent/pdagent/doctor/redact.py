@@ -19,7 +19,7 @@ def _masked(match: re.Match[str]) -> str:
 
 # Pattern -> replacement; what stands first is applied first.
 _RULES = (
-    (re.compile(r"(://)[^\s/\"']*@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(://)(?!USER:PASSWORD@)[^\s/\"']*@"), rf"\1{HIDDEN}@"),
     (re.compile(r"(?i)(_proxy\s*=\s*[\"']?)(?!\w+://)[^\s\"']*@"), rf"\1{HIDDEN}@"),
     (re.compile(r"(?i)((?:proxy-)?authorization\s*[:=]\s*\w+\s+)\S+"), rf"\1{HIDDEN}"),
     (re.compile(r"(?i)((?:password|passwd|secret|token)\"?\s*[:=]\s*)\S+"), rf"\1{HIDDEN}"),

@@ -90,13 +90,18 @@ class Text:
         """Return the whole page."""
         lines = [*textwrap.wrap(heading, WIDTH), ""]
         for group, title in GROUPS.items():
-            members = [result for result in results if result.group == group]
+            members = [r for r in results if r.group == group and self._is_shown(r)]
             if members:
                 lines.append(self._paint("1", title))
                 lines += [line for result in members for line in self._result(result)]
                 lines.append("")
         lines.append(self._verdict(results, seconds))
         return "\n".join(lines) + "\n"
+
+    def _is_shown(self, result: Result) -> bool:
+        """Leave out what does not arise on this host, unless all is asked for."""
+        finding = result.finding
+        return self._verbose or finding.status != SKIP or bool(finding.cause or finding.command)
 
     def _result(self, result: Result) -> list[str]:
         finding = result.finding

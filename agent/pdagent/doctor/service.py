@@ -8,10 +8,11 @@ import os
 import pwd
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pdagent.doctor import host, units
-from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, ok, skip
+from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, no_rights, ok, skip
 from pdagent.doctor.host import SYSTEMD, SYSV, Context
 from pdagent.doctor.proxy import PROXY_NAMES, variable
 from pdagent.doctor.units import INIT_SCRIPT, UNIT
@@ -19,6 +20,7 @@ from pdagent.doctor.units import INIT_SCRIPT, UNIT
 UNIT_COPY = "/usr/share/pdagent/service/pdagent.service"
 SCRIPT_COPY = "/usr/share/pdagent/service/pdagent.init"
 _PRIVATE = "data_dir is not the system's, so no service serves it"
+_GRACE_SECONDS = 5
 _TLS_NAMES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -38,14 +40,17 @@ def _systemd_unit(context: Context) -> Finding:
     paths = units.unit_paths()
     masked = facts.get("LoadState") == "masked" or any(map(_is_mask, paths))
     if masked:
-        return _unit_failure("is masked", "unmask it", "sudo systemctl unmask pdagent")
+        start = "sudo systemctl enable --now pdagent"
+        unmask = "sudo systemctl unmask pdagent"
+        return _unit_failure("is masked", "unmask it and start it", f"{unmask} && {start}")
     if not [path for path in paths if not _is_mask(path)]:
         return _lost("unit", UNIT_COPY, _restore_unit_command())
-    if facts.get("LoadState") == "not-found":
+    if facts and not _is_read(facts, paths):
+        start = "sudo systemctl enable --now pdagent"
         return _unit_failure(
             "is on disk, but systemd has not read it",
-            "have systemd read its units again",
-            "sudo systemctl daemon-reload",
+            "have systemd read its units again, and start the agent",
+            f"sudo systemctl daemon-reload && {start}",
         )
     enabled = _is_enabled(facts.get("UnitFileState", ""))
     running = facts.get("ActiveState") in ("active", "activating", "reloading")
@@ -61,6 +66,12 @@ def _systemd_unit(context: Context) -> Finding:
             detail={"path": facts.get("FragmentPath", paths[0])},
         )
     return ok("pdagent.service is installed and starts at boot", path=paths[0])
+
+
+def _is_read(facts: Mapping[str, str], paths: Sequence[str]) -> bool:
+    """Tell whether systemd knows the unit from disk, not one that it made of the init script."""
+    known = os.path.realpath(facts.get("FragmentPath", ""))
+    return facts.get("LoadState") == "loaded" and known in map(os.path.realpath, paths)
 
 
 def _is_mask(path: str) -> bool:
@@ -163,7 +174,7 @@ def running(context: Context, _results: Results) -> Finding:
     state = context.host.state
     pause = context.settings.send_interval_secs
     age = time.time() - epoch(state.get("written_at"))
-    if state.get("pid") == process.pid and age > max(3 * pause, 30):
+    if state.get("pid") == process.pid and age > 3 * pause + _GRACE_SECONDS:
         return Finding(
             FAIL,
             f"pdagentd (pid {process.pid}) has been stuck for {span(age)}",
@@ -246,10 +257,10 @@ def _user_name(uid: int) -> str:
 def environment(context: Context, _results: Results) -> Finding:
     """Compare the daemon's environment with what its service would give it now."""
     process = context.host.process
-    if process is None or process.environ is None:
-        return skip(
-            "no running daemon" if process is None else "the daemon's environment: run with sudo"
-        )
+    if process is None:
+        return skip("no running daemon")
+    if process.environ is None:
+        return no_rights("the daemon's environment is hidden")
     if context.host.private or context.host.configured is None:
         return ok(_described(context), source=context.host.environment[1])
     configured, actual = context.host.configured, process.environ
@@ -309,7 +320,14 @@ CHECKS = (
         guide="basic-troubleshooting",
         run=running,
         needs=("service.unit",),
-        follows=("config.parse", "service.user", "queue.dirs", "disk.space", "disk.inodes"),
+        follows=(
+            "config.parse",
+            "service.user",
+            "queue.dirs",
+            "disk.space",
+            "disk.inodes",
+            "time.clock",
+        ),
     ),
     Check(
         id="service.user",

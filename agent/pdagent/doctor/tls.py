@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from pdagent.doctor import certificate, probe
+from pdagent.doctor import basic, certificate, probe
 from pdagent.doctor.certificate import Certificate
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, skip
 from pdagent.doctor.destinations import Destination
 from pdagent.doctor.host import Context
 from pdagent.doctor.network import addresses_of
+from pdagent.pagerduty import Trust, TrustError
 
 HANDSHAKE_SECONDS = 5.0
 EXPIRY_DAYS = 14
@@ -82,11 +83,6 @@ def shake(
     return result
 
 
-def verifying(ca_file: str) -> ssl.SSLContext:
-    """Return the daemon's way to verify: ca_file, or else the system's trust store."""
-    return ssl.create_default_context(cafile=ca_file or None)
-
-
 def trusting_anyone() -> ssl.SSLContext:
     """Return a context that verifies nothing: to look at a certificate, never to send."""
     tls = ssl.create_default_context()
@@ -102,9 +98,9 @@ def certificates(context: Context, results: Results) -> Finding:
         return skip(f"{destination.url} is not https")
     addresses = addresses_of(destination, results)
     try:
-        tls = verifying(context.settings.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        return _unusable_ca(context, error)
+        tls = Trust(context.settings.ca_file).context
+    except TrustError as error:
+        return basic.unusable_ca(context, error)
     done = shake(context, destination, addresses, tls)
     if not done.error:
         return _trusted(destination, done, context.settings.ca_file)
@@ -114,24 +110,12 @@ def certificates(context: Context, results: Results) -> Finding:
     return _broken(context, destination, done, detail)
 
 
-def _unusable_ca(context: Context, error: Exception) -> Finding:
-    path = context.settings.ca_file
-    why = getattr(error, "strerror", None) or "it holds no certificate in PEM form"
-    return Finding(
-        FAIL,
-        f"ca_file {path} cannot be used: {why}",
-        expected="a file of CA certificates in PEM form that the agent's user may read",
-        fix="put the file in order, or go back to the system's trust store",
-        command=context.host.set_command("ca_file", ""),
-    )
-
-
 def _trusted(destination: Destination, done: Handshake, ca_file: str) -> Finding:
     days = int((min(one.not_after for one in done.chain) - time.time()) / DAY) if done.chain else 0
-    names = " ← ".join(one.subject.partition("=")[2] for one in done.chain)
+    root = done.chain[-1].issuer.partition("=")[2] if done.chain else "unknown"
     added = intercepting_ca(done.chain, ca_file)
-    via = f", a CA that was added to this host: {added}" if added else ""
-    text = f"{done.version.replace('v', ' ')}, chain valid for {days} days: {names}{via}"
+    via = ", a CA added to this host: TLS is intercepted" if added else ""
+    text = f"{done.version.replace('v', ' ')}, chain valid for {days} days, root {root}{via}"
     detail = {"host": str(destination), "days": days, "added_ca": added, **done.as_json()}
     if days >= EXPIRY_DAYS or not done.chain:
         return Finding(OK, text, detail=detail)
@@ -294,8 +278,8 @@ CHECKS = (
         guide="testing-tls",
         run=certificates,
         needs=REACHED,
-        after=("net.dns", "proxy.dns"),
-        follows=("time.clock",),
+        after=("net.dns", "proxy.dns", "net.tcp", "proxy.tcp"),
+        follows=("config.parse", "time.clock"),
         limit=12.0,
         network=True,
     ),
@@ -306,7 +290,7 @@ CHECKS = (
         guide="testing-tls",
         run=legacy,
         needs=REACHED,
-        after=("net.dns", "proxy.dns"),
+        after=("net.dns", "proxy.dns", "net.tcp", "proxy.tcp"),
         follows=("net.tls",),
         limit=7.0,
         network=True,
