@@ -99,11 +99,11 @@ _LEVELS = ("debug", "info", "warning", "error")
 
 KEYS = (
     _int("send_interval_secs", 10, 1, 3600, "seconds", "longest pause between two looks at pdq"),
-    _int("cleanup_interval_secs", 10800, 60, _WEEK, "seconds", "pause between two clean-ups"),
+    _int("cleanup_interval_secs", 10800, 1, _WEEK, "seconds", "pause between two clean-ups"),
     _int(
         "cleanup_threshold_secs",
         604800,
-        60,
+        1,
         3650 * 86400,
         "seconds",
         "age after which files in suc, err and tmp are deleted",
