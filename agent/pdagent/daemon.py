@@ -170,7 +170,8 @@ class Daemon:
         self._sender.wake(self._settings.workers)
         for name in found.foreign:
             self._sender.set_aside_foreign(name)
-        self._outbox.measure([name for name, _ in found.arrived])
+        for names in found.arrived.values():
+            self._outbox.measure(names)
         self._settle_owed()
         done = time.monotonic()
         self._look_at = done + max(SHORTEST_PAUSE, SCAN_SHARE * (done - now))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Callable, NamedTuple
 
 from pdagent.verdict import ACCEPTED, NOT_NOW, REJECTED, THROTTLED, Verdict
@@ -128,12 +128,9 @@ class Delivery:
 
     # --- what is in the queue
 
-    def arrived(self, events: Iterable[tuple[str, str]], now: float) -> None:
-        """Take in new (name, key) pairs, sorted by name."""
-        by_key: dict[str, list[str]] = {}
-        for name, key in events:
-            by_key.setdefault(key, []).append(name)
-        for key, names in by_key.items():
+    def arrived(self, events: Mapping[str, list[str]], now: float) -> None:
+        """Take in new names, sorted, by integration key."""
+        for key, names in events.items():
             lane = self._lane(key)
             if self.down_since is not None and not (lane.pending or lane.queued):
                 self._probe_at = min(self._probe_at, self._probe_from + EARLY_PROBE)

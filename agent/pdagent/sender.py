@@ -26,6 +26,10 @@ from pdagent.verdict import NOT_NOW, REJECTED, Verdict, one_line
 logger = logging.getLogger("pdagent.sendevent")
 
 THREAD_NAME = "SendEventTask"
+
+IDLE_SECONDS = 30.0
+"""A thread without work for so long ends; PagerDuty closes its connection about then too."""
+
 REFUSED, QUARANTINED, SET_ASIDE = "refused", "quarantined", "set_aside"
 
 
@@ -137,8 +141,10 @@ class Sender:
                 self.delivery.settle(job, verdict, time.monotonic())
 
     def _next_job(self) -> Job | None:
+        """Wait for work; None ends the thread: at a stop, or with nothing to do for long."""
         with self.lock:
-            while not self._stopping and len(self._threads) <= self._workers:
+            tired_at = time.monotonic() + IDLE_SECONDS
+            while not self._stopping:
                 now = time.monotonic()
                 job = self.delivery.take(now)
                 if job is not None:
@@ -146,12 +152,21 @@ class Sender:
                         self._grow()
                         self.lock.notify()
                     return job
+                wait = self.delivery.wait(now)
+                if now >= tired_at and (wait is None or self._idle):
+                    self._leave()
+                    break
                 self._idle += 1
-                self.lock.wait(self.delivery.wait(now))
+                self.lock.wait(min(wait or IDLE_SECONDS, IDLE_SECONDS))
                 self._idle -= 1
-            if not self._stopping:
-                self._threads.remove(threading.current_thread())
             return None
+
+    def _leave(self) -> None:
+        """End this thread and its connection; another thread minds the lanes that wait."""
+        self._threads.remove(threading.current_thread())
+        if self._clients:
+            self._clients.pop().close()
+        self.lock.notify()
 
     def _send(self, job: Job) -> None:
         shown = masked(job.name)

@@ -24,8 +24,10 @@ class Desk:
         self.names = 0
 
     def queue(self, *keys: str) -> None:
-        events = [(f"{self.names + number:016d}_{key}.txt", key) for number, key in enumerate(keys)]
-        self.names += len(keys)
+        events: dict[str, list[str]] = {}
+        for key in keys:
+            events.setdefault(key, []).append(f"{self.names:016d}_{key}.txt")
+            self.names += 1
         self.delivery.arrived(events, self.now)
 
     def take(self) -> Job | None:
@@ -105,7 +107,7 @@ def test_an_older_event_that_turns_up_later_goes_before_newer_ones() -> None:
     desk = Desk()
     desk.names = 100
     desk.queue("a", "a")
-    desk.delivery.arrived([("0000000000000001_a.txt", "a")], desk.now)
+    desk.delivery.arrived({"a": ["0000000000000001_a.txt"]}, desk.now)
     assert desk.take() == Job("a", "0000000000000001_a.txt")
 
 
@@ -114,7 +116,7 @@ def test_an_older_event_does_not_replace_the_one_that_is_being_sent() -> None:
     desk.names = 100
     desk.queue("a", "a")
     job = desk.take()
-    desk.delivery.arrived([("0000000000000001_a.txt", "a")], desk.now)
+    desk.delivery.arrived({"a": ["0000000000000001_a.txt"]}, desk.now)
     desk.settle(job, YES)
     assert desk.take() == Job("a", "0000000000000001_a.txt")
     assert desk.delivery.pending == 2

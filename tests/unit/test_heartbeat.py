@@ -107,7 +107,7 @@ def test_later_bodies_do_not() -> None:
 def test_the_snapshot_tells_what_is_pending() -> None:
     delivery = Delivery(60, 60)
     times = (WALL - 31, WALL - 4)
-    delivery.arrived([(f"{int(at * 1e6):016d}_k.txt", "k") for at in times], 0)
+    delivery.arrived({"k": [f"{int(at * 1e6):016d}_k.txt" for at in times]}, 0)
     job = delivery.take(0)
     assert job is not None
     delivery.settle(job, Verdict(THROTTLED, "throttled"), 0)

@@ -43,17 +43,17 @@ def pending(queue: Path) -> Path:
 
 
 def test_a_scan_tells_what_is_new_and_what_is_gone(outbox: Outbox, pending: Path) -> None:
-    assert outbox.scan() == ([(NAME, KEY)], [], set())
-    assert outbox.scan() == ([], [], set())
+    assert outbox.scan() == ({KEY: [NAME]}, [], set())
+    assert outbox.scan() == ({}, [], set())
     pending.unlink()
-    assert outbox.scan() == ([], [], {NAME})
+    assert outbox.scan() == ({}, [], {NAME})
 
 
 def test_new_events_come_in_order_of_their_names(outbox: Outbox, queue: Path) -> None:
     names = [layout.name(number, KEY) for number in (30, 10, 20)]
     for name in names:
         (queue / "pdq" / name).write_bytes(BODY)
-    assert [name for name, _ in outbox.scan().arrived] == sorted(names)
+    assert outbox.scan().arrived == {KEY: sorted(names)}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_new_events_come_in_order_of_their_names(outbox: Outbox, queue: Path) ->
 )
 def test_names_that_are_not_events_are_foreign(outbox: Outbox, queue: Path, name: str) -> None:
     (queue / "pdq" / name).write_bytes(BODY)
-    assert outbox.scan() == ([], [name], set())
+    assert outbox.scan() == ({}, [name], set())
 
 
 def test_a_name_that_is_no_utf8_is_foreign(outbox: Outbox, queue: Path) -> None:
@@ -99,7 +99,7 @@ def test_an_event_settled_during_a_scan_does_not_come_again(
         return names
 
     monkeypatch.setattr(os, "listdir", settled_meanwhile)
-    assert outbox.scan().arrived == []
+    assert outbox.scan().arrived == {}
 
 
 # --- reading
@@ -187,13 +187,13 @@ def test_what_is_no_event_is_set_aside(
     outbox: Outbox, queue: Path, make: Callable[[Path], object], word: str
 ) -> None:
     make(queue / "pdq" / FIRST)
-    assert outbox.scan().arrived == [(FIRST, KEY)]
+    assert outbox.scan().arrived == {KEY: [FIRST]}
     with pytest.raises(StrangeEntryError, match=word):
         outbox.read(FIRST, KEY)
     outbox.reject(FIRST, {"outcome": "set_aside"})
     assert os.listdir(queue / "pdq") == []
     assert os.path.lexists(queue / "err" / FIRST)
-    assert outbox.scan() == ([], [], set())
+    assert outbox.scan() == ({}, [], set())
 
 
 def test_a_submit_that_is_just_ending_is_no_hard_link(
@@ -249,7 +249,7 @@ def test_what_cannot_be_moved_is_not_sent_again_and_moved_later(
     (queue / "suc").rmdir()
     with pytest.raises(FileNotFoundError):
         outbox.settle(NAME, layout.SUC)
-    assert outbox.scan() == ([], [], set())
+    assert outbox.scan() == ({}, [], set())
     (queue / "suc").mkdir()
     outbox.settle_owed()
     assert (queue / "suc" / NAME).exists()
@@ -321,4 +321,4 @@ def test_a_rejected_event_that_is_gone_leaves_no_reason(outbox: Outbox, queue: P
 def test_an_ignored_entry_is_not_reported_again(outbox: Outbox, queue: Path) -> None:
     (queue / "pdq" / "strange").mkdir()
     outbox.ignore("strange")
-    assert outbox.scan() == ([], [], set())
+    assert outbox.scan() == ({}, [], set())

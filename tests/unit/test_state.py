@@ -80,7 +80,7 @@ def test_times_that_are_none_are_not_shown(seconds: float) -> None:
 def delivery_with(verdict: Verdict | None) -> Delivery:
     delivery = Delivery(60, 60, now=0, jitter=lambda: 1)
     names = [f"{int(NOW * 1e6) + number:016d}_{KEY}.txt" for number in range(3)]
-    delivery.arrived([(name, KEY) for name in names], 0)
+    delivery.arrived({KEY: names}, 0)
     job = delivery.take(0)
     assert job is not None
     if verdict is not None:
