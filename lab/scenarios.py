@@ -22,7 +22,7 @@ LONGEST_FIRST = ("upgrade", "default", "proxy", "outage", "sysv", "rpm", "offlin
 def names() -> list[str]:
     """Return all scenarios, the longest first."""
     found = {path.parent.name for path in (ROOT / "molecule").glob("*/molecule.yml")}
-    return sorted(found, key=lambda name: (LONGEST_FIRST + (name,)).index(name))
+    return sorted(found, key=lambda name: (*LONGEST_FIRST, name).index(name))
 
 
 def part(scenarios: list[str], fraction: str) -> list[str]:
