@@ -21,7 +21,8 @@ from pdagent.event import Event
 from pdagent.outqueue import layout
 
 ROOT = Path(__file__).resolve().parent.parent
-BIN = ROOT / "agent" / "bin"
+AGENT = ROOT / "agent"
+BIN = AGENT / "bin"
 
 # Quick enough for a test, and never further from the defaults than that.
 _QUICK = {
@@ -39,13 +40,18 @@ class Host:
 
     Further settings go by their configuration keys; ``python`` is the interpreter
     that runs the daemon and the commands, ``wrapper`` a command line that the daemon's
-    is appended to (such as ``unshare --net``).
+    is appended to (such as ``unshare --net``), ``agent`` another copy of the agent.
     """
 
     def __init__(
-        self, directory: Path, *, python: str = sys.executable, **settings: object
+        self,
+        directory: Path,
+        *,
+        python: str = sys.executable,
+        agent: Path = AGENT,
+        **settings: object,
     ) -> None:
-        self.directory, self.python = directory, python
+        self.directory, self.python, self.agent = directory, python, agent
         self.config = directory / "pdagent.conf"
         self.outqueue = directory / "data" / "outqueue"
         self.log_path = directory / "pdagentd.log"
@@ -68,7 +74,14 @@ class Host:
 
     def command(self, name: str, *arguments: str) -> list[str]:
         """The command line that runs an installed command from this checkout."""
-        return [self.python, "-I", str(BIN / name), "--config", str(self.config), *arguments]
+        return [
+            self.python,
+            "-I",
+            str(self.agent / "bin" / name),
+            "--config",
+            str(self.config),
+            *arguments,
+        ]
 
     def run(self, name: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import functools
+import os
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.torture import kills, lost_writes, syscalls
+from tests.torture import bad_days, kills, lost_writes, neighbours, soak, syscalls
 from tests.torture.outcome import Outcome
 
 Torture = Callable[[Path], Outcome]
@@ -32,6 +34,18 @@ TORTURES: dict[str, tuple[Torture, Torture]] = {
     "lost-writes-submit-other-user": (partial(lost_writes.submit, user="nobody"),) * 2,
     "lost-writes-settle": (lost_writes.settle, lost_writes.settle),
     "lost-writes-refuse": (partial(lost_writes.settle, refused=True),) * 2,
+    "neighbours": (
+        partial(neighbours.run, events=100),
+        partial(neighbours.run, events=3000),
+    ),
+    "outage": (bad_days.outage, partial(bad_days.outage, hours=24)),
+    "throttling": (bad_days.throttling, partial(bad_days.throttling, events=500_000)),
+    "poison": (bad_days.poison, partial(bad_days.poison, lanes=500)),
+    "flapping": (
+        partial(bad_days.flapping, seconds=6),
+        partial(bad_days.flapping, seconds=300),
+    ),
+    "soak": (partial(soak.run, minutes=0.2), partial(soak.run, minutes=60)),
 }
 
 
@@ -50,6 +64,8 @@ def main(argv: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(TORTURES)}")
     outcomes = [run(name, short=options.short) for name in options.names or TORTURES]
+    if not options.names:
+        outcomes.append(fuzz(short=options.short))
     broken = sum(bool(outcome.found) for outcome in outcomes)
     print(f"{len(outcomes)} tortures, {broken} found something")
     return 1 if broken else 0
@@ -64,6 +80,23 @@ def run(name: str, *, short: bool) -> Outcome:
         outcome = torture(Path(directory) / name)
     print("\n".join(outcome.lines()))
     print(f"  took {time.monotonic() - started:.1f} s", flush=True)
+    return outcome
+
+
+def fuzz(*, short: bool) -> Outcome:
+    """Run the fuzzing and the model of the queue, which are pytest's and Hypothesis'."""
+    profile = "short" if short else "long"
+    files = [
+        str(Path(__file__).with_name(name)) for name in ("test_fuzz.py", "test_queue_model.py")
+    ]
+    print("fuzz ...", flush=True)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--timeout=0", *files],
+        env={**os.environ, "PDAGENT_FUZZ": profile},
+    )
+    outcome = Outcome(f"fuzzing and the queue's model, {profile} profile")
+    outcome.expect(ended.returncode == 0, "see the failures above")
+    print("\n".join(outcome.lines()), flush=True)
     return outcome
 
 

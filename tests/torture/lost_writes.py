@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from tests.host import Host
 from tests.torture import trace
 from tests.torture.lanes import key, trigger
 from tests.torture.outcome import Outcome
-from tests.torture.site import host_of, pagerduty
+from tests.torture.site import SYSTEM_PYTHON, as_user, host_of, pagerduty, public_copy
 
 _MAX_UNSYNCED = 10  # 2^10 ways to fail at one operation
 
@@ -151,14 +150,13 @@ def submit(directory: Path, *, user: str = "root") -> Outcome:
     """pd-send by this user: what exit 0 promised is there after any power failure."""
     outcome = Outcome()
     directory.mkdir(parents=True)
-    host = Host(directory, **{"log_level": "info"})
-    log = Path("/tmp") / f"pdagent-strace-{os.getpid()}.txt"
-    arguments = ("-k", key(1), "-t", "trigger", "-d", "disk full", "-i", "disk/db7")
-    command = host.command("pd-send", *arguments)
+    host = Host(directory, python=SYSTEM_PYTHON, agent=public_copy(directory))
+    log = directory / "strace.txt"
+    command = host.command(
+        "pd-send", "-k", key(1), "-t", "trigger", "-d", "disk full", "-i", "disk/db7"
+    )
     if user != "root":
-        number = pwd.getpwnam(user).pw_uid
-        command = ["setpriv", f"--reuid={number}", "--clear-groups", *command]
-        _open_up(directory)
+        command = [*as_user(user), *command]
     ended = trace.strace(command, log)
     outcome.expect(ended.returncode == 0, f"pd-send by {user} failed: {ended.stderr}")
     # Who may not list pdq cannot sync it, and relies on the journal.
@@ -175,7 +173,6 @@ def submit(directory: Path, *, user: str = "root") -> Outcome:
     for found in disk.crashes():
         visible = [content for path, content in found.items() if path.startswith(pdq)]
         outcome.expect(visible == [body], f"after exit 0 of {user}: pdq holds {visible}")
-    log.unlink()
     outcome.expect(failures > 10, f"only {failures} power failures were tried")
     outcome.tried = f"{failures} power failures during and after pd-send by {user}"
     return outcome
@@ -214,12 +211,3 @@ def settle(directory: Path, *, refused: bool = False) -> Outcome:
 def _only(directory: Path) -> bytes:
     (name,) = os.listdir(directory)
     return (directory / name).read_bytes()
-
-
-def _open_up(directory: Path) -> None:
-    """Let other users walk to the queue below a private temporary directory."""
-    for parent in (directory, *directory.parents):
-        if parent == Path("/tmp"):
-            return
-        parent.chmod(parent.stat().st_mode | 0o011)
-    (directory / "pdagent.conf").chmod(0o644)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import pwd
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.emulator.fixtures import Certificates, RunningEmulator, launch, stop
-from tests.host import Host
+from tests.host import AGENT, Host
 
 
 @contextlib.contextmanager
@@ -40,3 +43,34 @@ def host_of(directory: Path, emulator: RunningEmulator, **settings: object) -> I
         yield host
     finally:
         host.close()
+
+
+SYSTEM_PYTHON = "/usr/bin/python3"  # which any user may run, unlike a checkout's own
+
+
+def as_user(name: str) -> list[str]:
+    """The command line that runs another as this user, without further groups."""
+    user = pwd.getpwnam(name)
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+
+
+def public_copy(directory: Path) -> Path:
+    """A copy of the agent that every user may run; opens the way to it for them."""
+    copy = directory / "agent"
+    shutil.copytree(AGENT, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for parent in (directory, *directory.parents):
+        if parent.stat().st_mode & 0o001 == 0:
+            parent.chmod(parent.stat().st_mode | 0o011)
+    return copy
+
+
+def give_to(host: Host, name: str) -> None:
+    """Let this user own the host's directories and run its daemon."""
+    user = pwd.getpwnam(name)
+    for top in ("data", "run"):
+        for root, _, files in os.walk(host.directory / top):
+            for path in (root, *(os.path.join(root, one) for one in files)):
+                mode = os.stat(path).st_mode
+                os.chown(path, user.pw_uid, user.pw_gid)
+                os.chmod(path, mode & 0o7777)  # changing the owner takes setgid away
+    host.wrapper = as_user(name)
