@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -18,14 +17,6 @@ DIRECTORIES = [
 
 def test_package_is_installed(host):
     assert host.package("pdagent").is_installed
-
-
-def test_package_came_from_the_signed_repository(host):
-    if host.exists("dnf"):
-        assert "repo_gpgcheck=1" in host.file("/etc/yum.repos.d/pdagent.repo").content_string
-    else:
-        sources = host.file("/etc/apt/sources.list.d/pdagent.sources").content_string
-        assert re.search("^Signed-By: /", sources, re.MULTILINE)
 
 
 def test_service_runs_and_starts_at_boot(host):

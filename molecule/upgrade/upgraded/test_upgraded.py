@@ -1,0 +1,15 @@
+"""A later release was rolled out over this one."""
+
+from __future__ import annotations
+
+from build_versions import LATER_VERSION
+from steps import step_key, version
+
+
+def test_later_version_runs(host):
+    assert version(host) == LATER_VERSION
+    assert host.service("pdagent").is_running
+
+
+def test_event_pending_at_the_upgrade_is_delivered_once(host, arrived):
+    arrived(1, key=step_key("upgrade", host))
