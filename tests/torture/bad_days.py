@@ -48,11 +48,14 @@ class Day:
 
     def queue(self, lanes: int, each: int) -> None:
         """So many events for each of so many keys."""
-        events = [
-            (layout.name(1_000_000 + number, key(number % lanes)), key(number % lanes))
-            for number in range(lanes * each)
-        ]
-        self.delivery.arrived(events, self.now)
+        names = {
+            key(lane): [
+                layout.name(1_000_000 + number, key(lane))
+                for number in range(lane, lanes * each, lanes)
+            ]
+            for lane in range(lanes)
+        }
+        self.delivery.arrived(names, self.now)
 
     def run(self, until: float) -> None:
         """Let time pass until then, or until nothing is pending."""

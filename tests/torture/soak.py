@@ -101,6 +101,7 @@ def _phase(host: Host, emulator: RunningEmulator, seconds: float, outcome: Outco
         time.sleep(min(2.0, seconds / 20))
         if early is None and time.monotonic() > warm:
             early = _size(host)
+    emulator.clear_faults()
     memory, files = _size(host)
     assert early is not None
     outcome.expect(memory - early[0] <= _SLACK_KB, f"memory grew from {early[0]} to {memory} KiB")
