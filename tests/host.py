@@ -94,7 +94,7 @@ class Host:
 
     def start(self, *, env: dict[str, str] | None = None, wait: bool = True) -> None:
         """Start the daemon; returns once it has written its state, unless ``wait`` is False."""
-        environment = {"PATH": os.environ["PATH"], **(env or {})}
+        environment = {"PATH": os.environ["PATH"], **_measured(), **(env or {})}
         with self.log_path.open("ab") as log:
             self.daemon = subprocess.Popen(
                 [*self.wrapper, *self.command("pdagentd", "-f")],
@@ -170,4 +170,9 @@ class Host:
         """End what still runs."""
         if self.daemon is not None:
             with contextlib.suppress(ProcessLookupError):
-                self.kill()
+                self.end(signal.SIGTERM if _measured() else signal.SIGKILL)
+
+
+def _measured() -> dict[str, str]:
+    """What tells a process that its coverage is measured; a killed one would tell nothing."""
+    return {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_")}

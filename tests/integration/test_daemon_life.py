@@ -259,9 +259,11 @@ def test_a_broken_configuration_leaves_the_old_one_in_force(
     host: Host, emulator: RunningEmulator
 ) -> None:
     host.start()
+    good = host.config.read_text()
     host.config.write_text("[Main]\nsend_interval_secs = never\n")
     host.daemon.send_signal(signal.SIGHUP)
     host.until(lambda: "Keeping the old configuration: Bad send_interval_secs" in host.log())
+    host.config.write_text(good)  # for the submit, which reads it too
     host.put(trigger(1))
     emulator.wait_for(1)
 

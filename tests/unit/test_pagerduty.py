@@ -1,0 +1,313 @@
+"""Failures of the wire in words, trust, connections: promises 5, 8 and 13."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Callable
+
+import pytest
+import requests
+from urllib3.exceptions import ProxyError
+
+from pdagent.pagerduty import Client, Trust, TrustError, UnreachableError, explain
+from pdagent.verdict import ACCEPTED
+from tests.emulator.fixtures import Certificates
+
+YES = b'{"status":"success","message":"Event processed","dedup_key":"d"}'
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+def wrapped(cause: BaseException) -> BaseException:
+    """The cause as requests and urllib3 wrap it."""
+    try:
+        try:
+            raise cause
+        except BaseException as inner:
+            raise requests.exceptions.ConnectionError(OSError("wrapped"), inner) from inner
+    except requests.exceptions.ConnectionError as outer:
+        return outer
+
+
+def verification_error() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "verify failed")
+    error.verify_message = "certificate has expired"
+    return error
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason", "suspect", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "dns", False, "cannot be resolved"),
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "refused", False, "refused"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "route", False, "no route"),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), "route", False, "no route"),
+        (OSError(errno.EADDRNOTAVAIL, "Cannot assign address"), "route", False, "no route"),
+        (verification_error(), "tls_verify", False, "not trusted: certificate has expired"),
+        (ssl.SSLError(1, "wrong version number"), "tls", False, "no TLS with"),
+        (requests.exceptions.ConnectTimeout(), "timeout", False, "did not answer in time"),
+        (socket.timeout("timed out"), "timeout", True, "took the request"),
+        (requests.exceptions.ReadTimeout(), "timeout", True, "did not answer in time"),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), "reset", True, "closed the connection"),
+        (http.client.RemoteDisconnected("gone"), "reset", True, "closed the connection"),
+        (http.client.BadStatusLine("x"), "bad_answer", True, "not HTTP"),
+        (ValueError(), "bad_answer", True, "ValueError"),
+        (OSError("Tunnel connection failed: 407 Auth"), "proxy_auth", False, "user and password"),
+        (ProxyError("no", OSError(errno.ECONNREFUSED, "refused")), "proxy", False, "carry"),
+        (requests.exceptions.InvalidProxyURL("bad"), "proxy", False, "malformed"),
+        (requests.exceptions.InvalidSchema("no SOCKS"), "proxy", False, "cannot be used"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
+)
+def test_each_failure_is_named(
+    cause: BaseException, reason: str, suspect: bool, words: str
+) -> None:
+    verdict = explain(wrapped(cause), "events.pagerduty.com:443", "proxy.local:8118")
+    assert (verdict.outcome, verdict.reason, verdict.suspect) == ("not_now", reason, suspect)
+    assert words in verdict.detail
+    assert "events.pagerduty.com:443" in verdict.detail or "proxy.local:8118" in verdict.detail
+
+
+def test_an_exception_that_holds_itself_is_walked_once() -> None:
+    error = ValueError("loop")
+    error.__context__ = KeyError("inner")
+    error.__context__.__context__ = error
+    assert explain(error, "host:443", "").reason == "bad_answer"
+
+
+# --- trust
+
+
+def test_a_changed_file_is_loaded_again(certificates: Certificates, tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(Path(certificates.ca_file).read_bytes())
+    trust = Trust(str(path))
+    before = trust.context
+    assert not trust.refresh()
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert trust.refresh()
+    assert trust.context is not before
+
+
+def test_a_broken_file_keeps_the_certificates(certificates: Certificates, tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(Path(certificates.ca_file).read_bytes())
+    trust = Trust(str(path))
+    before = trust.context
+    for spoil in (lambda: path.write_text("nonsense"), path.unlink):
+        spoil()
+        with pytest.raises(TrustError):
+            trust.refresh()
+        assert trust.context is before
+        assert not trust.refresh()
+
+
+def test_nothing_below_tls_1_2_and_no_name_unchecked() -> None:
+    context = Trust().context
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
+    assert context.get_ca_certs() or os.listdir(ssl.get_default_verify_paths().capath or "/")
+
+
+# --- connections
+
+
+class Server:
+    """A plain HTTP server that answers each request by the next of its scripts."""
+
+    def __init__(self, *scripts: Callable[[socket.socket], object]) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/v2/enqueue"
+        self.scripts = list(scripts)
+        self.connections = 0
+        self.heads: list[bytes] = []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self) -> None:
+        while self.scripts:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection:
+                while self.scripts and self.read(connection):
+                    if not self.scripts.pop(0)(connection):
+                        break
+
+    def read(self, connection: socket.socket) -> bool:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            piece = connection.recv(65536)
+            if not piece:
+                return False
+            head += piece
+        self.heads.append(head)
+        return True
+
+
+def keep(connection: socket.socket) -> bool:
+    connection.sendall(
+        b"HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (len(YES), YES)
+    )
+    return True
+
+
+def keep_and_close(connection: socket.socket) -> bool:
+    keep(connection)
+    return False
+
+
+def reset(connection: socket.socket) -> bool:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    return False
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    made = Client(Trust())
+    yield made
+    made.close()
+
+
+def test_the_connection_is_kept(client: Client) -> None:
+    server = Server(keep, keep, keep)
+    for _ in range(3):
+        assert client.deliver(server.url, b"{}").outcome == ACCEPTED
+    assert server.connections == 1
+
+
+def test_each_body_has_its_own_length(client: Client) -> None:
+    server = Server(keep, keep)
+    client.deliver(server.url, b'{"long": "body"}')
+    client.deliver(server.url, b"{}")
+    assert b"Content-Length: 16" in server.heads[0]
+    assert b"Content-Length: 2\r" in server.heads[1]
+
+
+def test_a_kept_connection_that_the_server_closed_costs_nothing(client: Client) -> None:
+    server = Server(keep_and_close, keep)
+    assert client.deliver(server.url, b"{}").outcome == ACCEPTED
+    assert client.deliver(server.url, b"{}").outcome == ACCEPTED
+
+
+def test_a_kept_connection_that_breaks_is_replaced_once(client: Client) -> None:
+    server = Server(keep, reset, keep)
+    client.deliver(server.url, b"{}")
+    assert client.deliver(server.url, b"{}").outcome == ACCEPTED
+    assert server.connections == 2
+
+
+def test_a_new_connection_that_breaks_is_a_failure(client: Client) -> None:
+    server = Server(reset, keep)
+    assert client.deliver(server.url, b"{}").reason == "reset"
+
+
+def test_a_connection_idle_for_long_is_not_used(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pdagent.pagerduty.IDLE_SECONDS", 0.0)
+    server = Server(keep, keep)
+    client.deliver(server.url, b"{}")
+    client.deliver(server.url, b"{}")
+    assert server.connections == 2
+
+
+def test_other_certificates_need_another_connection(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    path = tmp_path / "ca.pem"
+    path.write_bytes(Path(certificates.ca_file).read_bytes())
+    trust, server = Trust(str(path)), Server(keep, keep)
+    client = Client(trust)
+    client.deliver(server.url, b"{}")
+    path.write_bytes(path.read_bytes() + b"\n")
+    trust.refresh()
+    client.deliver(server.url, b"{}")
+    assert server.connections == 2
+
+
+def test_the_source_address_is_used() -> None:
+    server = Server(keep)
+    addresses: list[str] = []
+    server.scripts = [lambda sock: addresses.append(sock.getpeername()[0]) or keep(sock)]
+    assert Client(Trust(), "127.0.0.77").deliver(server.url, b"{}").outcome == ACCEPTED
+    assert addresses == ["127.0.0.77"]
+
+
+def test_an_answer_without_end_is_cut(client: Client) -> None:
+    def endless(connection: socket.socket) -> bool:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1_000_000)
+        return False
+
+    assert client.deliver(Server(endless).url, b"{}").reason == "bad_answer"
+
+
+def test_an_answer_that_drips_is_given_up() -> None:
+    over = threading.Event()
+
+    def drip(connection: socket.socket) -> bool:
+        while not over.wait(0.05):
+            connection.sendall(b"H")
+        return False
+
+    try:
+        verdict = Client(Trust(), timeout=0.5).deliver(Server(drip).url, b"{}")
+    finally:
+        over.set()
+    assert (verdict.reason, verdict.suspect) == ("timeout", True)
+
+
+# --- proxies
+
+
+@pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY"])
+def test_the_proxy_comes_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "http://user:secret@proxy.local:8118")
+    client = Client(Trust())
+    assert client.proxy_for("https://events.pagerduty.com/v2/enqueue") == "proxy.local:8118"
+
+
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [("proxy.local:8118", "proxy.local:8118"), ("http://p:x", "p"), ("http://p", "p:80")],
+)
+def test_a_proxy_without_scheme_or_port_is_named(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, shown: str
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
+    assert Client(Trust()).proxy_for("https://events.pagerduty.com/") == shown
+
+
+def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.local:8118")
+    monkeypatch.setenv("no_proxy", "pagerduty.com")
+    assert Client(Trust()).proxy_for("https://events.pagerduty.com/") == ""
+
+
+def test_the_proxys_password_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://user:secret@127.0.0.1:1")
+    with pytest.raises(UnreachableError, match=r"the proxy 127\.0\.0\.1:1 does not") as caught:
+        Client(Trust()).exchange("https://events.pagerduty.com/", b"{}")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_without_a_host_is_named_as_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://:8118")
+    verdict = Client(Trust()).deliver("https://events.pagerduty.com/", b"{}")
+    assert verdict.reason == "proxy"

@@ -1,0 +1,258 @@
+"""The order of the steps, and that no defect ends a thread: promises 1, 6 and 13."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pdagent import sender as sending
+from pdagent.delivery import Delivery
+from pdagent.event import Event
+from pdagent.outqueue import layout
+from pdagent.outqueue.outbox import Outbox
+from pdagent.sender import Sender, masked
+from pdagent.verdict import ACCEPTED, NOT_NOW, REJECTED, Verdict
+
+KEY = "a" * 28 + "wxyz"
+YES = Verdict(ACCEPTED, status=202, alert_key="disk")
+NO = Verdict(REJECTED, "rejected", "no good", 400, message="no good", errors=("summary",))
+SICK = Verdict(NOT_NOW, "http_503", "sick", 503, suspect=True)
+
+
+class Wire:
+    """A client that answers from a list, then yes."""
+
+    def __init__(self, *verdicts: Verdict | Exception) -> None:
+        self.verdicts = list(verdicts)
+        self.sent: list[bytes] = []
+        self.closed = False
+
+    def deliver(self, url: str, body: bytes) -> Verdict:
+        self.sent.append(body)
+        verdict = self.verdicts.pop(0) if self.verdicts else YES
+        if isinstance(verdict, Exception):
+            raise verdict
+        return verdict
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Bench:
+    """A sender over a real queue, with a Wire for PagerDuty."""
+
+    def __init__(self, data: Path, *verdicts: Verdict | Exception, retry_limit: int = 60) -> None:
+        layout.ensure(str(data))
+        self.queue = data / "outqueue"
+        self.answers = data / "answers"
+        self.answers.mkdir()
+        self.wire = Wire(*verdicts)
+        self.delivery = Delivery(0.01, retry_limit, time.monotonic())
+        self.outbox = Outbox(str(self.queue))
+        self.sender = Sender(
+            self.delivery,
+            self.outbox,
+            dict.fromkeys(("v1", "v2", "change"), "https://pagerduty.test/"),
+            lambda: self.wire,  # type: ignore[arg-type,return-value]
+            str(self.answers),
+        )
+
+    def put(self, number: int, body: bytes | None = None) -> str:
+        name = layout.name(number, KEY)
+        event = Event.v1(KEY, "trigger", description=str(number))
+        (self.queue / "pdq" / name).write_bytes(event.encode() if body is None else body)
+        return name
+
+    def run(self, until: Callable[[], object]) -> None:
+        with self.sender.lock:
+            self.delivery.arrived(self.outbox.scan().arrived, time.monotonic())
+        self.sender.wake(4)
+        deadline = time.monotonic() + 30
+        while not until():
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        assert self.sender.healthy
+        assert self.sender.stop(30)
+
+    def names(self, directory: str) -> list[str]:
+        return sorted(os.listdir(self.queue / directory))
+
+
+def test_a_delivered_event_goes_to_suc(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    names = [bench.put(number) for number in range(3)]
+    bench.run(lambda: len(bench.names("suc")) == 3)
+    assert bench.names("suc") == names
+    assert bench.sender.last_success is not None
+    assert bench.sender.last_success["key"] == "...wxyz"
+
+
+def test_a_refused_event_has_reason_and_answer(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, NO)
+    name = bench.put(1)
+    bench.run(lambda: bench.names("pdq") == [])
+    reason = json.loads((bench.queue / "err" / layout.reason_name(name)).read_text())
+    answer = json.loads((bench.answers / layout.reason_name(name)).read_text())
+    assert reason.pop("at").endswith("Z")
+    assert reason["history"][0]["reason"] == "rejected"
+    assert {field: reason[field] for field in ("outcome", "status", "message", "errors")} == {
+        "outcome": "refused",
+        "status": 400,
+        "message": "no good",
+        "errors": ["summary"],
+    }
+    assert answer["message"] == "no good"
+
+
+def test_a_quarantined_event_brings_its_history(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    refused_proof = Verdict(REJECTED, "rejected", status=400)
+    bench = Bench(tmp_path, SICK, SICK, refused_proof, SICK, retry_limit=2)
+    name = bench.put(1)
+    bench.run(lambda: bench.names("pdq") == [])
+    reason = json.loads((bench.queue / "err" / layout.reason_name(name)).read_text())
+    assert reason["outcome"] == "quarantined"
+    assert [each["reason"] for each in reason["history"]] == ["http_503"] * 3
+    assert "breached back-off limit. Assuming bad event." in caplog.text
+    assert bench.wire.sent.count(b"{}") == 1
+
+
+def test_no_key_is_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    bench = Bench(tmp_path, NO, SICK)
+    bench.put(1)
+    bench.put(2)
+    bench.put(3, b"")
+    bench.put(4)
+    bench.run(lambda: bench.names("pdq") == [])
+    assert KEY not in caplog.text
+    assert "0000000000000004_...wxyz.txt" in caplog.text
+
+
+def test_a_removed_event_is_passed_over(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    gone, there = bench.put(1), bench.put(2)
+    scan = bench.outbox.scan
+    bench.outbox.scan = lambda: (scan(), os.unlink(bench.queue / "pdq" / gone))[0]  # type: ignore[method-assign]
+    bench.run(lambda: bench.names("pdq") == [])
+    assert bench.names("suc") == [there]
+
+
+def test_an_event_removed_while_it_is_sent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    bench = Bench(tmp_path)
+    path = bench.queue / "pdq" / bench.put(1)
+    deliver = bench.wire.deliver
+    bench.wire.deliver = lambda url, body: (path.unlink(), deliver(url, body))[1]  # type: ignore[method-assign]
+    bench.run(lambda: bench.delivery.pending == 0)
+    assert "was removed from the queue while it was sent" in caplog.text
+
+
+def test_a_refused_event_removed_while_it_is_sent(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, NO)
+    path = bench.queue / "pdq" / bench.put(1)
+    deliver = bench.wire.deliver
+    bench.wire.deliver = lambda url, body: (path.unlink(), deliver(url, body))[1]  # type: ignore[method-assign]
+    bench.run(lambda: bench.delivery.pending == 0)
+    assert bench.names("err") == []
+
+
+def test_a_defect_costs_a_delay_not_a_thread(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path, RuntimeError("a defect"), YES)
+    bench.put(1)
+    bench.run(lambda: bench.names("pdq") == [])
+    assert bench.delivery.retried["internal"] == 1
+    assert "Cannot process event 0000000000000001_...wxyz.txt" in caplog.text
+
+
+def test_a_disk_that_cannot_be_read_keeps_the_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    bench.put(1)
+    read, failures = bench.outbox.read, [OSError(5, "Input/output error")]
+
+    def sick_once(name: str, key: str) -> tuple[str, bytes]:
+        if failures:
+            raise failures.pop()
+        return read(name, key)
+
+    monkeypatch.setattr(bench.outbox, "read", sick_once)
+    bench.run(lambda: bench.names("pdq") == [])
+    assert bench.delivery.retried == {"disk": 1}
+
+
+def test_a_full_disk_after_delivery_sends_nothing_twice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path)
+    bench.put(1)
+    (bench.queue / "suc").rmdir()
+    bench.run(lambda: "cannot be moved to suc" in caplog.text)
+    assert len(bench.wire.sent) == 1
+
+
+def test_what_cannot_be_set_aside_is_left_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path)
+    bench.put(1, b"")
+    (bench.queue / "err").rmdir()
+    (bench.queue / "err").write_text("")
+    good = bench.put(2)
+    bench.run(lambda: bench.names("suc") == [good])
+    assert "Cannot move 0000000000000001_...wxyz.txt to err: Not a directory" in caplog.text
+    assert bench.outbox.scan() == ({}, [], set())
+
+
+def test_threads_without_work_end_with_their_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "IDLE_SECONDS", 0.05)
+    bench = Bench(tmp_path)
+    bench.put(1)
+    bench.run(lambda: bench.wire.closed)
+    names = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in names if name.startswith(sending.THREAD_NAME)]
+
+
+def test_after_a_change_of_configuration_no_old_connection_is_used(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.put(1)
+    other = Wire()
+    urls = dict.fromkeys(("v1", "v2", "change"), "https://other.test/")
+    deliver = bench.wire.deliver
+
+    def change_meanwhile(url: str, body: bytes) -> Verdict:
+        bench.sender.reconfigure(urls, lambda: other)  # type: ignore[arg-type,return-value]
+        return deliver(url, body)
+
+    bench.wire.deliver = change_meanwhile  # type: ignore[method-assign]
+    bench.put(2)
+    bench.run(lambda: len(bench.names("suc")) == 2)
+    assert (len(bench.wire.sent), len(other.sent)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (f"12_{KEY}.txt", "12_...wxyz.txt"),
+        ("bad\nname", "bad name"),
+        ("1_short.txt", "1_...rt.txt"),
+    ],
+)
+def test_names_are_logged_masked_and_on_one_line(name: str, shown: str) -> None:
+    assert masked(name) == shown
