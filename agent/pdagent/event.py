@@ -139,12 +139,13 @@ class Event:
     @property
     def dedup_key(self) -> str | None:
         """The incident key (v1) or dedup key (v2), if there is one."""
-        return self.body.get(self.dedup_field)
+        return self.body.get(self.dedup_field) if self.dedup_field else None
 
     @property
     def action(self) -> str | None:
         """trigger, acknowledge or resolve; None for a change event."""
-        return self.body.get(ACTION_FIELD.get(self.kind, ""))
+        field = ACTION_FIELD.get(self.kind)
+        return self.body.get(field) if field else None
 
     def encode(self) -> bytes:
         """Return the body as sent: compact JSON, sorted keys, ASCII.

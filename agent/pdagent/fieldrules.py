@@ -205,11 +205,13 @@ LONG_TEXT = {
 }
 ACTION_FIELD = {"v1": "event_type", "v2": "event_action"}
 
-# (kind, action) -> fields that must be there and not blank; ("change", None) has no action.
+# (kind, action) -> fields that must be there and not blank; a change event has no action.
 _REQUIRED: Mapping[tuple[str, str | None], tuple[str, ...]] = {
+    ("v1", None): ("event_type",),
     ("v1", "trigger"): ("description",),
     ("v1", "acknowledge"): ("incident_key",),
     ("v1", "resolve"): ("incident_key",),
+    ("v2", None): ("event_action",),
     ("v2", "trigger"): ("payload.summary", "payload.source", "payload.severity"),
     ("v2", "acknowledge"): ("dedup_key",),
     ("v2", "resolve"): ("dedup_key",),
@@ -222,8 +224,9 @@ def check(kind: str, body: dict[str, Any]) -> None:
     _apply(_RULES[kind], body)
     if kind == "change" and body.get("routing_key", "").startswith("R"):
         raise EventError("routing_key of a ruleset (R...) cannot receive change events")
-    action = body.get(ACTION_FIELD.get(kind, ""))
-    for path in (KEY_FIELD[kind], *_REQUIRED.get((kind, action), (ACTION_FIELD.get(kind, ""),))):
+    action_field = ACTION_FIELD.get(kind)
+    action = body.get(action_field) if action_field else None
+    for path in (KEY_FIELD[kind], *_REQUIRED[kind, action]):
         holder, _, field = path.rpartition(".")
         value = (body.get(holder, {}) if holder else body).get(field, "")
         if not value.strip():

@@ -203,6 +203,7 @@ ERRORS = {
             "incident_key": SOMETIMES,
             "dedup_key": SOMETIMES,
             "client": SOMETIMES,
+            "": st.sampled_from(["trigger", 1, [1]]),
             "details": st.one_of(st.dictionaries(TEXT, TEXT, max_size=2), SOMETIMES),
             "links": st.one_of(st.lists(st.dictionaries(st.just("href"), TEXT)), SOMETIMES),
             "images": st.one_of(st.lists(st.dictionaries(st.just("src"), TEXT)), SOMETIMES),
