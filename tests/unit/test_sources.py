@@ -72,3 +72,7 @@ def test_long_keys_fit_and_stay_apart(one, other):
 @pytest.mark.parametrize("length", [0, 1, 254, 255])
 def test_keys_that_fit_are_left_alone(length):
     assert keys.fit("ü" * length) == "ü" * length
+
+
+def test_keys_that_are_not_unicode_fit_too():
+    assert len(keys.fit("\ud800" * 256)) == 255

@@ -16,5 +16,5 @@ def fit(key: str) -> str:
         return key
     from hashlib import sha256
 
-    digest = sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGEST_LENGTH]
+    digest = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_LENGTH]
     return key[: MAX_DEDUP_KEY - _DIGEST_LENGTH - 1] + "~" + digest
