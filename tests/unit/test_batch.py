@@ -191,3 +191,19 @@ def test_a_terminal_shows_progress(run, bodies, monkeypatch):
     assert "pd-send: line 121: not a JSON object" in shown
     assert shown.endswith("\r120 queued, 1 failed\r\n")
     assert len(bodies()) == 120
+
+
+def test_an_interrupt_tells_how_far_it_came(run, bodies, monkeypatch):
+    store = batch.submission.store
+
+    def interrupted(event, settings):
+        if event.dedup_key == "k2":
+            raise KeyboardInterrupt
+        return store(event, settings)
+
+    monkeypatch.setattr(batch.submission, "store", interrupted)
+
+    code, _, err = run([V1, V2, V1])
+
+    assert (code, err) == (130, "pd-send: interrupted: 1 queued, 0 failed\n")
+    assert len(bodies()) == 1

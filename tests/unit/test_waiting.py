@@ -9,6 +9,7 @@ import pytest
 
 from pdagent import submission
 from pdagent.commands import send
+from pdagent.outqueue import tracking
 
 KEY = "0123456789abcdef0123456789abcdef"
 TRIGGER = ["-k", KEY, "-t", "trigger", "-d", "x", "-i", "k"]
@@ -114,3 +115,16 @@ def test_removed_from_the_queue_exits_1(run, monkeypatch, queue):
         "",
         "pd-send: event for ...cdef was removed from the queue before it was sent\n",
     )
+
+
+def test_an_interrupt_says_that_the_event_is_queued(run, monkeypatch, queue):
+    def interrupted(_tracker, _seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tracking.Tracker, "wait", interrupted)
+
+    code, out, err = run("--wait")
+
+    assert (code, out) == (130, "")
+    assert err == "pd-send: interrupted; event for ...cdef is queued and will be sent\n"
+    assert len(os.listdir(f"{queue}/pdq")) == 1

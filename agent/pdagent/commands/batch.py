@@ -27,17 +27,21 @@ def run(args: Arguments, settings: Settings) -> int:
     """Queue every line of standard input, report each, and return the exit code.
 
     A bad line stops no other. The exit code is that of the worst line: 1 or, where a limit
-    of the queue or the disk was reached, 3.
+    of the queue or the disk was reached, 3. An interrupt takes nothing back.
     """
     batch = _Batch(args, settings)
     watched = console.is_terminal(sys.stderr)
-    for number, line in enumerate(lines(sys.stdin.buffer) if sys.stdin else (), 1):
-        if line.strip():
-            batch.take(number, line)
-        if watched and number % _PROGRESS_EVERY == 0:
-            batch.show("\r")
+    try:
+        for number, line in enumerate(lines(sys.stdin.buffer) if sys.stdin else (), 1):
+            if line.strip():
+                batch.take(number, line)
+            if watched and number % _PROGRESS_EVERY == 0:
+                console.complain(f"\r{batch.count}", end="\r")
+    except KeyboardInterrupt:
+        console.complain(f"pd-send: interrupted: {batch.count}")
+        return console.INTERRUPTED
     if watched:
-        batch.show("\n")
+        console.complain(f"\r{batch.count}")
     return batch.exit_code
 
 
@@ -75,9 +79,10 @@ class _Batch:
         else:
             self._queued += 1
 
-    def show(self, end: str) -> None:
-        """Draw the progress line."""
-        console.complain(f"\r{self._queued} queued, {self._failed} failed", end)
+    @property
+    def count(self) -> str:
+        """How many lines were queued and failed, in words."""
+        return f"{self._queued} queued, {self._failed} failed"
 
     def _queue(self, number: int, line: bytes) -> None:
         event = submission.complete(self._event(line), self._settings, "pd-send")

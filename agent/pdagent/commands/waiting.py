@@ -34,8 +34,13 @@ def check_seconds(text: str) -> None:
 
 def run(args: Arguments, settings: Settings, event: Event, name: str) -> int:
     """Wait for the answer to `event`, queued as `name`; report it and return the exit code."""
-    with tracking.Tracker(settings.outqueue_dir, name, settings.run_dir) as tracker:
-        status, record = tracker.wait(float(args.wait))
+    try:
+        with tracking.Tracker(settings.outqueue_dir, name, settings.run_dir) as tracker:
+            status, record = tracker.wait(float(args.wait))
+    except KeyboardInterrupt:
+        key = mask(event.key)
+        console.complain(f"pd-send: interrupted; event for {key} is queued and will be sent")
+        return console.INTERRUPTED
     reason = _reason(status, record, event, args.wait)
     if status in (tracking.ACCEPTED, tracking.QUEUED) or args.json:
         console.report(args, event, name, status, **({"message": reason} if reason else {}))
