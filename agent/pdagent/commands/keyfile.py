@@ -34,4 +34,7 @@ def _first_line(path: str) -> str:
             line = file.readline(_LONGEST_LINE)
     except OSError as error:
         raise EventError(f"argument --key-file: cannot read {path}: {error.strerror}") from None
-    return line.decode("utf-8", "surrogateescape").strip()
+    key = line.decode("utf-8", "surrogateescape").strip()
+    if not key:
+        raise EventError(f"argument --key-file: no integration key in the first line of {path}")
+    return key
