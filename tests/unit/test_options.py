@@ -62,6 +62,7 @@ def test_a_quick_answer_is_the_one_argparse_gives(argv):
         ["-m"],
         ["-m", "5", "-f"],
         ["-m", "-f"],
+        ["-a", "-", "-m", "-"],
     ],
 )
 def test_plain_command_lines_are_read_quickly(argv):
@@ -105,16 +106,16 @@ def test_options_may_stand_before_words():
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_has_help_and_version(command, capsys):
+def test_every_command_has_help_and_version(command, capfd):
     for argv in (["--help"], ["-h"]):
         with pytest.raises(SystemExit) as end:
             command.parse(argv)
         assert end.value.code == 0
-        assert capsys.readouterr().out.startswith(f"usage: {command.name} [-h] [--version]")
+        assert capfd.readouterr().out.startswith(f"usage: {command.name} [-h] [--version]")
     with pytest.raises(SystemExit) as end:
         command.parse(["--version"])
     assert end.value.code == 0
-    assert capsys.readouterr().out == f"{command.name} {__version__}\n"
+    assert capfd.readouterr().out == f"{command.name} {__version__}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -138,9 +139,9 @@ def test_prose_of_the_help_fits_an_80_column_terminal(command):
         (["stray"], "unrecognized arguments: stray"),
     ],
 )
-def test_usage_errors_are_argparses(argv, message, capsys):
+def test_usage_errors_are_argparses(argv, message, capfd):
     with pytest.raises(SystemExit) as end:
         TOY.parse(argv)
 
     assert end.value.code == 2
-    assert message in capsys.readouterr().err
+    assert message in capfd.readouterr().err

@@ -6,8 +6,6 @@ import contextlib
 import io
 import json
 import os
-import subprocess
-import sys
 import uuid
 
 import pytest
@@ -15,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdagent.commands import send
-from tests.neighbours import AS_NOBODY
 
 KEY = "0123456789abcdef0123456789abcdef"
 TRIGGER = ["-k", KEY, "-t", "trigger", "-d", "disk full"]
@@ -289,6 +286,14 @@ def test_the_integration_key_can_stay_out_of_the_process_list(run, bodies, tmp_p
     assert bodies()[0]["service_key"] == KEY
 
 
+def test_a_key_file_without_a_key_is_named(run, bodies):
+    code, _, err = run("--key-file", "/dev/null", "-t", "trigger", "-d", "x")
+
+    assert code == 2
+    assert "--key-file: no integration key in the first line of /dev/null" in err
+    assert bodies() == []
+
+
 def test_a_config_error_ends_as_in_1_x(run, tmp_path):
     (tmp_path / "pdagent.conf").write_text("[Main]\nworkers = many\n")
 
@@ -374,81 +379,3 @@ def test_no_command_line_ends_in_a_defect(defaults, argv):
             code = end.code
 
     assert code in (0, 2)
-
-
-def command(tmp_path, *argv):
-    return [sys.executable, "agent/bin/pd-send", "--config", f"{tmp_path}/pdagent.conf", *argv]
-
-
-@pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8", "nonsense"])
-def test_text_is_utf_8_in_every_locale_and_latin_1_arguments_do_not_crash_it(
-    run, bodies, tmp_path, locale
-):
-    argv = command(tmp_path, "-k", KEY, "-t", "trigger", "-i", "schlüssel")
-
-    done = subprocess.run(
-        [*[os.fsencode(word) for word in argv], b"-d", "größe ".encode() + b"caf\xe9"],
-        env={"LC_ALL": locale, "PATH": os.environ["PATH"]},
-        capture_output=True,
-    )
-
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.decode() == "Event processed. Incident Key: schlüssel\n"
-    assert bodies()[0]["description"] == "größe café"
-
-
-def test_a_full_standard_output_changes_nothing_either(run, bodies, monkeypatch):
-    with open("/dev/full", "w") as full:
-        monkeypatch.setattr(sys, "stdout", full)
-
-        assert run(*TRIGGER) == (0, "", "")
-    assert run(*TRIGGER) == (0, "", "")  # the stream is closed by now
-    monkeypatch.setattr(sys, "stdout", None)
-    assert run(*TRIGGER) == (0, "", "")
-    assert len(bodies()) == 3
-
-
-@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
-def test_output_that_cannot_be_written_does_not_take_an_accepted_event_back(
-    run, bodies, tmp_path, redirection
-):
-    words = " ".join(f"'{word}'" for word in command(tmp_path, *TRIGGER))
-
-    done = subprocess.run(["sh", "-c", f"{words} {redirection}"], capture_output=True)
-
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert len(bodies()) == 1
-
-
-def test_the_config_file_may_be_named_by_the_environment(run, bodies, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "agent/bin/pd-send", *TRIGGER],
-        env={"PDAGENT_CONFIG": f"{tmp_path}/pdagent.conf"},
-        capture_output=True,
-    )
-
-    assert done.returncode == 0
-    assert len(bodies()) == 1
-
-
-def test_an_ordinary_user_runs_the_installed_command(run, bodies, installed, tmp_path):
-    done = subprocess.run(
-        [
-            installed / "bin" / "pd-send",
-            "--config",
-            f"{tmp_path}/pdagent.conf",
-            *TRIGGER,
-            "-i",
-            "k",
-        ],
-        capture_output=True,
-        text=True,
-        **AS_NOBODY,
-    )
-
-    assert (done.returncode, done.stdout, done.stderr) == (
-        0,
-        "Event processed. Incident Key: k\n",
-        "",
-    )
-    assert bodies()[0]["incident_key"] == "k"

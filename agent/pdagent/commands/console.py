@@ -6,7 +6,7 @@ import os
 import sys
 
 from pdagent.event import MAX_BODY, Event, EventError
-from pdagent.jsontext import encode
+from pdagent.jsontext import clean, encode
 from pdagent.outqueue.inbox import SubmitError
 from pdagent.settings import AGENT_WILL_QUIT, SettingsError
 
@@ -26,9 +26,9 @@ INTERRUPTED = 130
 MAX_INPUT = 8 * MAX_BODY
 
 
-def say(text: str) -> None:
+def say(text: str, end: str = "\n") -> None:
     """Print a line on standard output."""
-    _write(sys.stdout, text)
+    _write(sys.stdout, text, end)
 
 
 def complain(text: str, end: str = "\n") -> None:
@@ -92,14 +92,15 @@ def read_input() -> bytes:
     return found
 
 
-def _write(stream: TextIO | None, text: str, end: str = "\n") -> None:
+def _write(stream: TextIO | None, text: str, end: str) -> None:
     """Write past the stream's buffer: what cannot be printed changes no exit code.
 
-    The event is on disk by then, and a full or closed pipe does not take it back.
+    The event is on disk by then, and a full or closed pipe does not take it back. Text is
+    cleaned as in the event, so that the incident key printed is the one sent.
     """
     if stream is None:
         return
-    rest = memoryview((text + end).encode(stream.encoding or "utf-8", "backslashreplace"))
+    rest = memoryview(clean(text + end).encode(stream.encoding or "utf-8", "backslashreplace"))
     try:
         while rest:
             rest = rest[os.write(stream.fileno(), rest) :]

@@ -96,17 +96,16 @@ class Command:
 
     def usage_error(self, message: str) -> NoReturn:
         """End the process with the usage and `message` on standard error, exit code 2."""
-        from pdagent.jsontext import clean
-
-        self.parser().error(clean(message))
+        self.parser().error(message)
 
     def parser(self) -> ArgumentParser:
         """Return the argparse parser of this table: also the source for manual and completion."""
-        from argparse import ArgumentParser, RawDescriptionHelpFormatter
+        from argparse import RawDescriptionHelpFormatter
 
         from pdagent import __version__
+        from pdagent.commands.usage import Parser
 
-        parser = ArgumentParser(
+        parser = Parser(
             prog=self.name,
             description=self.description,
             epilog=self.epilog,
@@ -135,7 +134,7 @@ class Command:
                 values[option.dest] = True
                 continue
             if not joined:
-                follows = bool(rest) and not rest[-1].startswith("-")
+                follows = bool(rest) and (rest[-1] == "-" or not rest[-1].startswith("-"))
                 if not follows and option.form != MAYBE:
                     return None
                 value = rest.pop() if follows else option.without
