@@ -1,0 +1,33 @@
+"""docs/promises.md names tests and tortures that exist."""
+
+import re
+
+from tests.host import ROOT
+from tests.torture.__main__ import TORTURES
+
+TEXT = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+
+
+def test_all_fourteen_promises_are_traced():
+    titles = re.findall(r"^## (\d+)\. ", TEXT, re.MULTILINE)
+    assert titles == [str(number) for number in range(1, 15)]
+    sections = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]
+    assert all("::" in section for section in sections)
+
+
+def test_every_test_named_exists():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)
+    assert len(named) > 50
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not re.search(rf"^(def {name}\(|{name} = )", (ROOT / path).read_text("utf-8"), re.M)
+    ]
+    assert missing == []
+
+
+def test_every_torture_named_exists():
+    lines = re.findall(r"^- tortures: (.*)$", TEXT, re.MULTILINE)
+    named = {name for line in lines for name in re.findall(r"`([\w-]+)`", line)}
+    assert named
+    assert named <= set(TORTURES)
