@@ -33,8 +33,9 @@ lab-down: ## remove the lab's hosts and network
 images: ## build the test hosts' images, if their recipes changed
 	@$(PY) molecule/images/build.py
 
-packages: ## build dist/*.deb and dist/*.rpm
+packages: setup ## build dist/*.deb and dist/*.rpm, with checksums and bills of materials
 	@packaging/build
+	@$(PY) packaging/sbom dist
 
 repo: packages ## publish them in signed repositories, dist/repo
 	@packaging/repo/publish --replace

@@ -62,7 +62,7 @@ def make_machine(
     """Boot a host of an image; it is thrown away after the test."""
     made: list[Machine] = []
 
-    def make(image: str, **options: bool) -> Machine:
+    def make(image: str, **options: object) -> Machine:
         name = unique_name(f"{request.node.name}-{len(made)}")
         made.append(Machine(image, name, mounts=mounts, **options))
         return made[-1]

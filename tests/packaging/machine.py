@@ -72,13 +72,22 @@ FAMILIES = {
 class Machine:
     """One running test host of an image such as ``debian12-systemd``."""
 
-    def __init__(self, image: str, name: str, *, init: bool = True, mounts: dict[str, str]) -> None:
+    def __init__(
+        self,
+        image: str,
+        name: str,
+        *,
+        init: bool = True,
+        mounts: dict[str, str],
+        privileges: str = "",
+    ) -> None:
         self.image, self.name = image, name
         self.init = "systemd" if image.endswith("systemd") else "sysv"
         self.kind = "rpm" if image.startswith("rpm") else "deb"
         self.family = FAMILIES[self.kind]
         arguments = [f"--volume={source}:{target}:ro" for source, target in mounts.items()]
         arguments += [f"--add-host={host}:127.0.0.1" for host in PAGERDUTY]
+        arguments += privileges.split()
         if init:
             boot(image, name, arguments)
         else:
