@@ -9,7 +9,7 @@ export VENV
 export PATH := $(VENV)/bin:$(PATH)
 
 .PHONY: help setup lab lab-status lab-shell lab-down images packages repo lock \
-	test lint types unit integration packaging role molecule clean
+	test lint types unit integration packaging role molecule torture bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ integration: ## the agent as a whole, against the emulator
 packaging: ## deb and rpm: built, checked, installed, upgraded, removed
 role: ## the role and its playbooks, against hosts
 molecule: ## the role on real init systems: make molecule SCENARIO=default
+
+torture: setup ## the long tortures, hours: make torture NAMES="kills soak"
+	@PYTHONPATH=agent:. $(PY) -m tests.torture $(NAMES)
+
+bench: setup ## measure and write docs/benchmarks.md: make bench NAMES=submit only prints
+	@PYTHONPATH=agent:. $(PY) -m tests.bench $(or $(NAMES),--write)
 
 clean: ## remove what was built; images and .venv stay
 	@rm -rf dist build .cache

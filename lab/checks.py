@@ -69,7 +69,7 @@ def stages() -> dict[str, list[list[str]]]:
             other_python("debian11-python"),
             other_python("debian13-python"),
         ],
-        "integration": [pytest("tests/integration")],
+        "integration": [pytest("tests/integration"), pytest("tests/torture")],
         "packaging": [pytest("tests/packaging")],
         "role": [pytest("tests/role")],
         "molecule": [[sys.executable, "-m", "lab.scenarios"]],
