@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import backlog, delivery, submit, wakeup
+from tests.bench import backlog, delivery, doctor, submit, wakeup
 from tests.bench.measure import Row, machine, table
 from tests.host import ROOT
 
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
     "delivery": delivery.run,
     "backlog": backlog.run,
     "idle": backlog.idle,
+    "doctor": doctor.run,
 }
 RESULTS = ROOT / "docs" / "benchmarks.md"
 _INTRODUCTION = """\
@@ -46,6 +47,8 @@ def main(argv: list[str] | None = None) -> int:
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(BENCHMARKS)}")
+    if options.write and options.names:
+        parser.error("--write takes the results of all benchmarks")
     where = machine()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="pdagent-bench-") as directory:
