@@ -131,7 +131,7 @@ def _in_background(settings: Settings, path: str, as_root: bool) -> int:
     os.setsid()
     if os.fork():
         os._exit(0)
-    os._exit(_background_main(settings, path, as_root, teller))
+    return _background_main(settings, path, as_root, teller)
 
 
 def _background_main(settings: Settings, path: str, as_root: bool, teller: int) -> int:

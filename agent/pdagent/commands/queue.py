@@ -20,6 +20,7 @@ DONE, COULD_NOT, USAGE = 0, 1, 2
 
 _ROW = "%-35s%10s%10s%10s"
 _HEADER = _ROW % ("Service Key", "Pending", "Success", "In Error")
+_CONFIG_HELP = "settings file (or PDAGENT_CONFIG; default: /etc/pdagent.conf)"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
@@ -69,15 +70,19 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = argparse.ArgumentParser(prog="pd-queue", description="See and mend the queue.")
     made.add_argument("--version", action="version", version=f"pd-queue {__version__}")
-    made.add_argument("--config", metavar="FILE", help="settings file (or PDAGENT_CONFIG)")
+    made.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
     made.set_defaults(run=None)
     commands = made.add_subparsers(title="commands", metavar="COMMAND")
     for name, (run, text, options) in _COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text)
+        sentence = text[0].upper() + text[1:] + "."
+        command = commands.add_parser(name, help=text, description=sentence)
         command.set_defaults(run=run)
-        command.add_argument("-k", "--service-key", metavar="KEY", help="only this integration key")
+        scope = "this integration key (or say -a)" if _ALL in options else "only this key"
+        command.add_argument("-k", "--service-key", metavar="KEY", help=scope)
         # Also after the sub-command; what was given before it is not undone.
-        command.add_argument("--config", metavar="FILE", default=argparse.SUPPRESS)
+        command.add_argument(
+            "--config", metavar="FILE", default=argparse.SUPPRESS, help=_CONFIG_HELP
+        )
         for flags, details in options:
             command.add_argument(*flags, **details)
     return made
