@@ -14,6 +14,7 @@ NAME = "pdagent-lab"
 INVENTORIES = ("molecule/shared/inventory", "lab/hosts.yml")
 ANSIBLE = {
     "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache/collections"),
+    "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "molecule/shared/connection_plugins"),
     "ANSIBLE_FORCE_COLOR": "0",
     "ANSIBLE_FORKS": "10",
     "ANSIBLE_PIPELINING": "1",

@@ -50,11 +50,13 @@ def environment(collections: Path) -> dict[str, str]:
         "ANSIBLE_CALLBACKS_ENABLED": "module_calls",
         "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/role/callback"),
         "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_CONNECTION_PLUGINS": str(ROOT / "molecule/shared/connection_plugins"),
         "ANSIBLE_FORKS": "10",
         "ANSIBLE_INJECT_FACT_VARS": "0",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "1",
         "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
+        "MOLECULE_SCENARIO_NAME": "role",
     }
 
 
