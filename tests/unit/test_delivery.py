@@ -103,6 +103,16 @@ def test_a_huge_lane_lets_others_have_their_turn() -> None:
     assert "b" in taken
 
 
+def test_an_event_that_arrives_meanwhile_waits_for_the_one_that_is_being_sent() -> None:
+    desk = Desk()
+    desk.queue("a")
+    first = desk.take()
+    desk.queue("a")
+    assert desk.take() is None
+    desk.settle(first, YES)
+    assert desk.take() is not None
+
+
 def test_an_older_event_that_turns_up_later_goes_before_newer_ones() -> None:
     desk = Desk()
     desk.names = 100

@@ -116,13 +116,12 @@ def test_delivered_events_make_room_the_oldest_first(
     queue: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(housekeeping, "_BATCH", 2)
-    for age in (50, 40, 30, 20, 10):
-        put(queue / "suc", age)
+    *_, newest = [put(queue / "suc", age) for age in (50, 40, 30, 20, 10)]
     pending = put(queue / "pdq", 60)
     missing = [2, 1, 0]
     monkeypatch.setattr(housekeeping, "free_bytes", lambda path: 100 - missing.pop(0))
     assert make_room(str(queue), 100) == 4
-    assert len(os.listdir(queue / "suc")) == 1
+    assert list((queue / "suc").iterdir()) == [newest]
     assert pending.exists()
 
 
