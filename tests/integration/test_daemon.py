@@ -1,4 +1,4 @@
-"""The real daemon against the emulator over TLS: promises 2, 4, 7, 9, 14."""
+"""The real daemon against the emulator over TLS: promises 2, 4, 7, 9, 10, 14."""
 
 from __future__ import annotations
 
@@ -52,3 +52,15 @@ def test_what_piled_up_is_sent_at_the_start(host: Host, emulator: RunningEmulato
         f"{KEY}            0         1         0",
         f"{OTHER}            0         1         0",
     ]
+
+
+def test_memory_does_not_grow_with_the_bytes_of_the_backlog(
+    host: Host, emulator: RunningEmulator
+) -> None:
+    emulator.throttle(None)
+    for _ in range(150):
+        host.put(Event.v1(KEY, "trigger", description="d", details={"log": "x" * 400_000}))
+    host.start()
+    host.until_settled()
+    assert len(host.events("suc")) == 150
+    assert host.peak_memory_kb() < 80_000  # the backlog has 60 MB

@@ -99,6 +99,15 @@ def test_the_lock_is_the_one_of_1_x(host: Host) -> None:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def test_the_lock_file_stays_so_that_all_daemons_lock_the_same(host: Host) -> None:
+    host.start()
+    inode = (host.outqueue / "dequeue.lock").stat().st_ino
+    for end in (host.stop, host.kill):
+        end()
+        host.start()
+        assert (host.outqueue / "dequeue.lock").stat().st_ino == inode
+
+
 def test_the_guides_own_rm_is_safe_while_it_runs(host: Host, emulator: RunningEmulator) -> None:
     emulator.fault("status", status=503, times=None)
     host.start()
