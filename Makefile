@@ -48,15 +48,19 @@ lock: ## write requirements-dev.txt anew from pyproject.toml
 test: setup ## everything below, in this order
 	@$(PY) -m lab.checks
 
-lint types unit integration packaging role molecule: setup
+lint types unit integration packaging role: setup
 	@$(PY) -m lab.checks $@
 lint: ## ruff, yamllint, ansible-lint, shellcheck
 types: ## mypy
-unit: ## the agent's parts, on every Python that is here
+unit: ## the agent's parts, on every Python that is supported
 integration: ## the agent as a whole, against the emulator
 packaging: ## deb and rpm: built, checked, installed, upgraded, removed
 role: ## the role and its playbooks, against hosts
-molecule: ## the role on real init systems: make molecule SCENARIO=default
+
+molecule: setup ## scenarios: make molecule [SCENARIO=default] [SLICE=1/3] [DESTROY=never]
+	@$(PY) -m lab.packages
+	@$(PY) molecule/images/build.py
+	@$(PY) -m lab.scenarios $(SCENARIO) --slice $(or $(SLICE),1/1) --destroy $(or $(DESTROY),always)
 
 torture: setup ## the long tortures, hours: make torture NAMES="kills soak"
 	@PYTHONPATH=agent:. $(PY) -m tests.torture $(NAMES)

@@ -28,6 +28,8 @@ podman run --rm --pull=never --privileged {arguments}
     {prefix}{image} python3 -m pytest -q -p no:cacheprovider -c /dev/null --rootdir /src
     --junitxml=/reports/{image}.xml tests/unit
 """
+# Stages that install packages on hosts, or run something in an image.
+NEED_HOSTS = {"unit", "integration", "packaging", "role", "molecule"}
 
 
 def other_python(image: str) -> list[str]:
@@ -119,7 +121,10 @@ def main() -> int:
     """Run the stages that are asked for; exit 1 if a test failed."""
     parser = argparse.ArgumentParser(prog="checks", description=__doc__)
     parser.add_argument("stages", nargs="*", choices=[[], *stages()], metavar="STAGE")
-    wanted = parser.parse_args().stages or list(stages())
+    asked = parser.parse_args().stages or list(stages())
+    if NEED_HOSTS & set(asked):
+        asked = ["packages", "images", *asked]
+    wanted = sorted(set(asked), key=list(stages()).index)
     REPORTS.mkdir(parents=True, exist_ok=True)
     results = {name: run_stage(name, stages()[name]) for name in wanted}
     rows = [
