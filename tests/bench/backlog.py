@@ -89,7 +89,9 @@ def idle(directory: Path, *, seconds: float = 30) -> list[Row]:
         cpu, woken = cpu_seconds(pid), switches(pid)
         time.sleep(seconds)
         minute = 60 / seconds
-        used, times = cpu_seconds(pid) - cpu, switches(pid) - woken
+        used = cpu_seconds(pid) - cpu
+        # A thread that has ended meanwhile takes its count with it.
+        times = sum(count - woken.get(thread, 0) for thread, count in switches(pid).items())
         memory = status_number(pid, "VmRSS") / 1024
     return [
         Row("idle, resident memory", "MiB", [memory], "<= 32", at_most(32)),

@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 
 from tests.bench.measure import SYSTEM_PYTHON, Row, at_least, progress
-from tests.bench.scene import daemon_host, fill, hold, nginx, release
+from tests.bench.scene import daemon_host, fill, hold, nginx, release, slow_server
 from tests.host import Host
-from tests.torture.site import pagerduty
 
 _BARE_LOOP = Path(__file__).with_name("bare_loop.py")
 
@@ -38,13 +37,12 @@ def run(directory: Path, *, events: int = 2000, repetitions: int = 3) -> list[Ro
 def _slow(directory: Path, *, keys: int = 20, delay: float = 0.1) -> Row:
     """Every answer takes ``delay`` longer: the keys are served side by side."""
     progress(f"delivery: {keys} keys, {delay * 1000:.0f} ms of latency")
-    with pagerduty(directory / "pagerduty") as emulator:
-        emulator.fault("slow", times=None, delay=delay)
-        assert emulator.url is not None
-        assert emulator.ca_file is not None
-        with daemon_host(directory / "host", emulator.url, emulator.ca_file, workers=keys) as host:
-            fill(host, keys * 50, keys)
-            rate = keys * 50 / _drain(host)
+    with (
+        slow_server(directory / "pagerduty", delay) as where,
+        daemon_host(directory / "host", *where, workers=keys) as host,
+    ):
+        fill(host, keys * 150, keys)
+        rate = keys * 150 / _drain(host)
     share = rate / (keys / delay)
     return Row("20 keys, 100 ms latency, 20 workers / (20 / RTT)", "x", [share],
                ">= 0.8", at_least(0.8))  # fmt: skip

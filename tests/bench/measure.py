@@ -91,13 +91,14 @@ def status_number(pid: int, name: str) -> int:
     return int(text.partition(f"\n{name}:")[2].split()[0])
 
 
-def switches(pid: int) -> int:
-    """How often the threads of a process have gone to sleep (and were woken) so far."""
-    total = 0
+def switches(pid: int) -> dict[str, int]:
+    """How often each thread of a process has gone to sleep (and was woken) so far."""
+    counts = {}
     for status in Path(f"/proc/{pid}/task").glob("*/status"):
         text = status.read_text(encoding="ascii")
-        total += int(text.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
-    return total
+        count = text.partition("\nvoluntary_ctxt_switches:")[2].split()[0]
+        counts[status.parent.name] = int(count)
+    return counts
 
 
 def machine() -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pdagent.outqueue import layout
 from tests.bench.measure import SYSTEM_PYTHON
-from tests.emulator.fixtures import Certificates
+from tests.emulator.fixtures import CertFiles, Certificates
 from tests.host import Host
 
 _CONFIG = """\
@@ -46,18 +46,39 @@ _ANSWER = json.dumps({"status": "success", "message": "Event processed", "dedup_
 @contextlib.contextmanager
 def nginx(directory: Path) -> Iterator[tuple[str, str]]:
     """An nginx with TLS that accepts every event; yields its URL and CA file."""
-    directory.mkdir(parents=True)
-    certificates = Certificates(directory)
-    files = certificates.issue("127.0.0.1")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port, certificates, files = _identity(directory)
     config = directory / "nginx.conf"
     words = {"directory": directory, "port": port, "answer": _ANSWER, **files._asdict()}
     config.write_text(_CONFIG.format(**words), encoding="utf-8")
-    process = subprocess.Popen(["nginx", "-c", str(config), "-p", str(directory)])
+    with _running(["nginx", "-c", str(config), "-p", str(directory)], port) as url:
+        yield url, certificates.ca_file
+
+
+@contextlib.contextmanager
+def slow_server(directory: Path, delay: float) -> Iterator[tuple[str, str]]:
+    """A server that answers ``delay`` seconds late; yields its URL and CA file."""
+    port, certificates, files = _identity(directory)
+    program = str(Path(__file__).with_name("slow_server.py"))
+    command = [SYSTEM_PYTHON, program, str(port), files.cert, files.key, str(delay)]
+    with _running(command, port) as url:
+        yield url, certificates.ca_file
+
+
+def _identity(directory: Path) -> tuple[int, Certificates, CertFiles]:
+    """A free port, and a certificate for it of a CA of its own."""
+    directory.mkdir(parents=True)
+    certificates = Certificates(directory)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    return port, certificates, certificates.issue("127.0.0.1")
+
+
+@contextlib.contextmanager
+def _running(command: list[str], port: int) -> Iterator[str]:
+    process = subprocess.Popen(command)
     try:
         _wait_for_port(port)
-        yield f"https://127.0.0.1:{port}", certificates.ca_file
+        yield f"https://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(timeout=10)
