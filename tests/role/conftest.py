@@ -24,9 +24,10 @@ class Testbed:
 
     __test__ = False
 
-    def __init__(self, collections: Path) -> None:
-        """Use the collections of this directory."""
+    def __init__(self, collections: Path, programs: Path = BIN) -> None:
+        """Use the collections of this directory and the Ansible of that one."""
         self.collections = collections
+        self.programs = programs
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
 
@@ -54,7 +55,10 @@ class Testbed:
 
     def play(self, name: str | Path, *arguments: str, **variables: object) -> Run:
         """Run a playbook over the testbed's inventory."""
-        return play(name, *arguments, collections=self.collections, **variables)
+        return play(
+            name, *arguments,
+            collections=self.collections, programs=self.programs, **variables,
+        )  # fmt: skip
 
     def rollout(self, *hosts: str, options: tuple[str, ...] = (), **variables: object) -> Run:
         """Roll the agent out over these hosts, in one batch unless batches are given."""

@@ -65,12 +65,16 @@ def play(
     *arguments: str,
     collections: Path,
     inventories: tuple[Path, ...] = INVENTORIES,
+    programs: Path = BIN,
     directory: Path = ROOT,
     **variables: object,
 ) -> Run:
-    """Run a playbook, by path or by its name in a collection, with these extra variables."""
+    """Run a playbook, by path or by its name in a collection, with these extra variables.
+
+    `programs` is the directory of the ansible-playbook to use.
+    """
     sources = [word for one in inventories for word in ("-i", str(one))]
-    command = [str(BIN / "ansible-playbook"), *sources, str(name)]
+    command = [str(programs / "ansible-playbook"), *sources, str(name)]
     command += ["-e", json.dumps(variables), *arguments]
     done = subprocess.run(
         command, cwd=directory, env=environment(collections), check=False,

@@ -1,0 +1,91 @@
+"""How the service runs, who may submit to it, and what a run mends."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.role.conftest import NAME
+from tests.role.playbook import ROOT
+
+FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
+KEY = "0123456789abcdef0123456789abcdef"
+QUEUE = "/var/lib/pdagent/outqueue"
+SUBMIT = f"pd-send -k {KEY} -t trigger -d 'may I?' >/dev/null 2>&1; echo $?"
+ENABLED = """
+if [ -d /run/systemd/system ]; then systemctl is-enabled pdagent
+else ls /etc/rc2.d | grep -q '^S.*pdagent' && echo enabled || echo disabled
+fi
+"""
+
+
+@pytest.fixture(scope="module")
+def unstarted(testbed):
+    """Hosts as an image build leaves them: installed, not started, not enabled."""
+    testbed.renew(*FLEET)
+    off = {"pdagent_service_started": False, "pdagent_service_enabled": False}
+    first = testbed.rollout(*FLEET, **off)
+    assert first.code == 0, first.output
+    return testbed.rollout(*FLEET, **off)
+
+
+@pytest.mark.parametrize("host", FLEET)
+def test_image_build_installs_without_starting(unstarted, testbed, host):
+    assert testbed.shell(host, "pgrep -f bin/pdagentd") == ""
+    assert testbed.shell(host, ENABLED).strip() == "disabled"
+    assert unstarted.changed[host] == 0, unstarted.output
+
+
+@pytest.fixture(scope="module")
+def restricted(unstarted, testbed):
+    """The same hosts, started, with a group of submitters and a CA bundle of their own."""
+    for host in FLEET:
+        testbed.shell(host, "groupadd pagers; useradd -G pagers pager; useradd other")
+    run = testbed.rollout(
+        *FLEET,
+        pdagent_submit_group="pagers",
+        pdagent_ca_bundle=str(ROOT / f".cache/testbed/{NAME}/tls/client.pem"),
+    )
+    assert run.code == 0, run.output
+    return run
+
+
+@pytest.mark.parametrize("host", FLEET)
+def test_members_of_the_group_may_submit_and_others_may_not(restricted, testbed, host):
+    assert testbed.shell(host, f'su pager -s /bin/sh -c "{SUBMIT}"') == "0\n"
+    assert testbed.shell(host, f'su other -s /bin/sh -c "{SUBMIT}"') != "0\n"
+
+
+@pytest.mark.parametrize("host", FLEET)
+def test_daemon_trusts_the_bundle_it_was_given(restricted, testbed, host):
+    assert "ca_file = /etc/pdagent.ca.pem" in testbed.shell(host, "cat /etc/pdagent.conf")
+    doctor = "runuser -u pdagent -- pd-doctor --check net.tls >/dev/null; echo $?"
+    assert testbed.shell(host, doctor) == "0\n"
+
+
+@pytest.fixture(scope="module")
+def mended(restricted, testbed):
+    """The same hosts after somebody stopped, deleted and changed what the role wants."""
+    for host in FLEET:
+        testbed.shell(
+            host,
+            f"""
+            service pdagent stop || systemctl stop pdagent
+            rm -f /lib/systemd/system/pdagent.service /usr/lib/systemd/system/pdagent.service
+            chmod 0777 {QUEUE}/pdq; chown root {QUEUE}/err
+            echo 'send_interval_secs = 77' >> /etc/pdagent.conf
+            """,
+        )
+    run = testbed.rollout(*FLEET)
+    assert run.code == 0, run.output
+    return run
+
+
+@pytest.mark.parametrize("host", FLEET)
+def test_drift_is_mended(mended, testbed, host):
+    assert testbed.shell(host, "pgrep -f bin/pdagentd") != ""
+    assert testbed.shell(host, f"stat -c '%U %a' {QUEUE}/pdq {QUEUE}/err").split("\n")[:2] == [
+        "pdagent 3733",
+        "pdagent 2750",
+    ]
+    assert "77" not in testbed.shell(host, "cat /etc/pdagent.conf")
+    assert testbed.shell(host, f'su other -s /bin/sh -c "{SUBMIT}"') == "0\n"
