@@ -19,6 +19,8 @@ from pdagent.outqueue import layout, ledger
 
 OLD_SECONDS, TOO_OLD_SECONDS = 300, 3600
 STATE_DIRS = "/usr/share/pdagent/state-dirs"
+# An administrator may leave the way into the queue to the members of a group.
+_GROUP_ONLY = {"outqueue": 0o710}
 _FUTURE_SECONDS = ledger.MAX_LEAD_US / 1e6
 _KINDS = (
     (stat.S_ISFIFO, "FIFO"),
@@ -68,7 +70,7 @@ def directories(context: Context, _results: Results) -> Finding:
     owner = _owner(context)
     for path, mode in layout.MODES.items():
         full = os.path.join(data_dir, path).rstrip("/")
-        fault = _directory_fault(full, mode, owner)
+        fault = _directory_fault(full, (mode, _GROUP_ONLY.get(path, mode)), owner)
         if fault:
             name = pwd.getpwuid(owner).pw_name
             return Finding(
@@ -95,7 +97,7 @@ def _owner(context: Context) -> int:
     return pwd.getpwnam(AGENT_USER).pw_uid
 
 
-def _directory_fault(path: str, mode: int, owner: int) -> str:
+def _directory_fault(path: str, modes: tuple[int, int], owner: int) -> str:
     try:
         info = os.lstat(path)
     except FileNotFoundError:
@@ -105,10 +107,14 @@ def _directory_fault(path: str, mode: int, owner: int) -> str:
     if info.st_uid != owner:
         return f"belongs to uid {info.st_uid}"
     found = stat.S_IMODE(info.st_mode)
-    too_open = found & stat.S_IRWXO & ~mode
-    if found & mode != mode or too_open:
+    if not any(_is_mode(found, mode) for mode in modes):
         return f"has mode {found:04o}"
     return ""
+
+
+def _is_mode(found: int, mode: int) -> bool:
+    too_open = found & stat.S_IRWXO & ~mode
+    return found & mode == mode and not too_open
 
 
 def pending(context: Context, _results: Results) -> Finding:
