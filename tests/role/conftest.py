@@ -17,6 +17,7 @@ from tests.role.playbook import BIN, ROOT, Run, play
 NAME = "pdagent-role"
 RELEASES = ROOT / ".cache/role-releases"
 NEXT_VERSION = "2.0.1"
+PODMAN_FAILED = 125
 
 
 class Testbed:
@@ -72,6 +73,7 @@ class Testbed:
             ["podman", "exec", "-i", f"{NAME}-{host}", "sh", "-s"], input=script,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )  # fmt: skip
+        assert done.returncode != PODMAN_FAILED, done.stdout
         return done.stdout
 
     def starts(self, host: str) -> int:

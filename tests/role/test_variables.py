@@ -78,6 +78,20 @@ def test_agent_reads_from_the_template_what_was_given(tmp_path: Path, collection
     assert {name: getattr(read, name) for name in given} == given
 
 
+def test_table_of_directories_is_the_packages_but_for_the_group():
+    wanted = _table(variables.ROLE.parents[1] / "packaging/common/pdagent.tmpfiles")
+    template = _table(variables.ROLE / "templates/tmpfiles.conf.j2")
+    assert template.pop("/var/lib/pdagent/outqueue")[1:3] == ["0710", "pdagent"]
+    assert wanted.pop("/var/lib/pdagent/outqueue")[1:3] == ["0755", "pdagent"]
+    assert template == wanted
+
+
+def _table(path: Path) -> dict[str, list[str]]:
+    text = path.read_text().replace("{{ __pdagent_data_dir }}", "/var/lib/pdagent")
+    rows = [line.split() for line in text.splitlines() if line[:1] in ("d", "f")]
+    return {row[1]: [row[0], *row[2:]] for row in rows}
+
+
 # Values that differ from the defaults, by key or by kind.
 OTHER = {
     "int": 3600,

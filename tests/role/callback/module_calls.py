@@ -47,7 +47,9 @@ class CallbackModule(CallbackBase):
         ran = [item for item in items if not item.get("skipped")] if looped else [result]
         self._calls[result._host.get_name()] += len(ran)
 
-    v2_runner_on_failed = v2_runner_on_ok
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        """A module that failed was called too."""
+        self.v2_runner_on_ok(result)
 
     def v2_playbook_on_stats(self, stats):
         """Print the counts."""
