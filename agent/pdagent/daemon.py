@@ -21,10 +21,11 @@ from pdagent.event import PATHS, mask
 from pdagent.files import write_json, write_text
 from pdagent.outqueue import layout, ledger
 from pdagent.outqueue.outbox import Outbox
-from pdagent.pagerduty import Client, Trust, TrustError, UnreachableError
+from pdagent.pagerduty import Client, UnreachableError
 from pdagent.sender import Sender
 from pdagent.settings import Settings, SettingsError
 from pdagent.systemd import Notifier
+from pdagent.trust import Trust, TrustError
 
 logger = logging.getLogger("pdagent.daemon")
 

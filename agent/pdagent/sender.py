@@ -267,16 +267,22 @@ class Sender:
 
     def _to_err(self, name: str, reason: dict[str, Any]) -> None:
         """Move an entry to err; a submitter who waits for it finds the answer in run_dir."""
-        answer = os.path.join(self._answers_dir, reason_name(name))
+        if layout.parse(name):
+            self._answer(name, reason)
         try:
-            if layout.parse(name):
-                write_json(answer, {"schema": 1, "event": name, **reason}, 0o644)
             self.outbox.reject(name, reason)
         except FileNotFoundError:
             logger.info("Event %s was removed from the queue", masked(name))
         except OSError as exc:
             logger.error("Cannot move %s to err: %s", masked(name), exc.strerror)
             self.outbox.ignore(name)
+
+    def _answer(self, name: str, reason: dict[str, Any]) -> None:
+        path = os.path.join(self._answers_dir, reason_name(name))
+        try:
+            write_json(path, {"schema": 1, "event": name, **reason}, 0o644)
+        except OSError as exc:
+            logger.warning("Cannot write the answer for whoever waits for it: %s", exc.strerror)
 
     def _discard(self, job: Job) -> None:
         with self.lock:

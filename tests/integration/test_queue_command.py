@@ -298,6 +298,23 @@ def test_a_held_key_holds_no_other(host: Host, emulator: RunningEmulator) -> Non
 # --- errors
 
 
+def test_a_reader_who_has_seen_enough_is_no_error(host: Host) -> None:
+    for number in range(2000):
+        (host.outqueue / "suc" / layout.name(number, KEY)).touch()
+    command = " ".join(host.command("pd-queue", "list")) + " | head -n 1"
+    shown = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert shown.stderr == ""
+    assert shown.stdout.count("\n") == 1
+
+
+def test_names_that_the_locale_cannot_write_are_no_traceback(host: Host) -> None:
+    (host.outqueue / "pdq" / "1_sch\u00fcssel.txt").touch()
+    (host.outqueue / "pdq" / "2_\udcff.txt").touch()
+    shown = queue(host, "list", env={"LC_ALL": "C", "PYTHONUTF8": "0", "PATH": os.environ["PATH"]})
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert len(shown.stdout.splitlines()) == 1
+
+
 def test_no_command_is_a_usage_error_as_in_1_x(host: Host) -> None:
     shown = queue(host)
     assert shown.returncode == 2

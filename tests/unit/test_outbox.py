@@ -273,6 +273,17 @@ def test_a_rejected_event_has_its_reason_beside_it(
     assert stored == {"schema": 1, "event": NAME, "outcome": "refused", "status": 400}
 
 
+def test_on_a_full_disk_an_event_moves_to_err_without_its_reason(
+    outbox: Outbox, queue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pdagent.outqueue.outbox.write_json", full)
+    outbox.reject(NAME, {})
+    assert os.listdir(queue / "err") == [NAME]
+
+
 def test_nothing_in_err_is_replaced(outbox: Outbox, queue: Path, pending: Path) -> None:
     (queue / "err" / NAME).write_text("older")
     target = outbox.reject(NAME, {})

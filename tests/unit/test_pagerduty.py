@@ -16,7 +16,9 @@ import pytest
 import requests
 from urllib3.exceptions import ProxyError
 
-from pdagent.pagerduty import Client, Trust, TrustError, UnreachableError, explain
+from pdagent.failures import explain
+from pdagent.pagerduty import Client, UnreachableError
+from pdagent.trust import Trust, TrustError
 from pdagent.verdict import ACCEPTED
 from tests.emulator.fixtures import Certificates
 
@@ -311,3 +313,31 @@ def test_a_proxy_without_a_host_is_named_as_malformed(monkeypatch: pytest.Monkey
     monkeypatch.setenv("https_proxy", "http://:8118")
     verdict = Client(Trust()).deliver("https://events.pagerduty.com/", b"{}")
     assert verdict.reason == "proxy"
+
+
+def plain_proxy() -> tuple[str, list[bytes]]:
+    """An ordinary proxy that refuses every tunnel; returns its port and what it was sent."""
+    listener, heard = socket.create_server(("127.0.0.1", 0)), []
+
+    def serve() -> None:
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                heard.append(connection.recv(4096))
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    threading.Thread(target=serve, daemon=True).start()
+    return f"127.0.0.1:{listener.getsockname()[1]}", heard
+
+
+def test_https_in_the_url_of_an_ordinary_proxy_is_forgiven(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The guide writes https_proxy=https://proxy.local:8118, and 1.x spoke plainly there."""
+    address, heard = plain_proxy()
+    monkeypatch.setenv("https_proxy", f"https://user:secret@{address}")
+    client = Client(Trust())
+    assert client.deliver("https://events.pagerduty.com/v2/enqueue", b"{}").reason == "proxy"
+    assert heard[-1].startswith(b"CONNECT events.pagerduty.com:443")
+    assert f"The proxy {address} does not speak TLS: write http://" in caplog.text
+    assert "secret" not in caplog.text

@@ -218,6 +218,16 @@ def test_what_cannot_be_set_aside_is_left_alone(
     assert bench.outbox.scan() == ({}, [], set())
 
 
+def test_a_missing_answers_directory_keeps_nothing_in_the_queue(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path, NO)
+    name = bench.put(1)
+    bench.answers.rmdir()
+    bench.run(lambda: name in bench.names("err"))
+    assert "Cannot write the answer" in caplog.text
+
+
 def test_threads_without_work_end_with_their_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -79,8 +79,8 @@ def _serve(settings: Settings, path: str, as_root: bool, ready: Callable[[], Non
 def _work(settings: Settings, path: str, agent_id: str, ready: Callable[[], None]) -> int:
     # requests takes a tenth of a second to import: start-up errors need not wait for it.
     from pdagent.daemon import Daemon
-    from pdagent.pagerduty import TrustError
     from pdagent.systemd import Notifier
+    from pdagent.trust import TrustError
 
     try:
         return Daemon(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -47,11 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run pd-queue; returns its exit code."""
     line = parser()
     options = line.parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name may hold what the locale has not
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not options.run:
         line.error("too few arguments")
     try:
         loaded = settings.load(options.config or os.environ.get("PDAGENT_CONFIG", ""))
-        return int(options.run(Context(options, loaded)))
+        code = int(options.run(Context(options, loaded)))
+        sys.stdout.flush()
+        return code
     except settings.SettingsError as exc:
         _complain(f"{exc}\n{settings.AGENT_WILL_QUIT}")
     except PermissionError as exc:
@@ -59,8 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"Can't read directory {exc.filename}, please check permissions\n"
             "(pd-queue needs the rights of root or pdagent: try sudo)"
         )
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except OSError as exc:
-        _complain(f"pd-queue: {exc.filename or loaded.outqueue_dir}: {exc.strerror}")
+        _complain(f"pd-queue: {exc.filename or 'the queue'}: {exc.strerror}")
     except KeyboardInterrupt:
         return DONE
     return COULD_NOT

@@ -10,8 +10,9 @@ from pdagent import __version__
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, skip
 from pdagent.doctor.destinations import HEARTBEAT, Destination
 from pdagent.doctor.host import Context
-from pdagent.pagerduty import Client, Trust, UnreachableError
+from pdagent.pagerduty import Client, UnreachableError
 from pdagent.submission import agent_id
+from pdagent.trust import Trust
 from pdagent.verdict import Answer
 
 _SECONDS = 5.0

@@ -12,7 +12,7 @@ from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, sk
 from pdagent.doctor.host import Context
 from pdagent.event import mask
 from pdagent.outqueue import layout
-from pdagent.pagerduty import Trust, TrustError
+from pdagent.trust import Trust, TrustError
 
 KEY_LENGTH = 32
 _TAIL_BYTES = 256 * 1024

@@ -17,7 +17,7 @@ from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, sk
 from pdagent.doctor.destinations import Destination
 from pdagent.doctor.host import Context
 from pdagent.doctor.network import addresses_of
-from pdagent.pagerduty import Trust, TrustError
+from pdagent.trust import Trust, TrustError
 
 HANDSHAKE_SECONDS = 5.0
 EXPIRY_DAYS = 14

@@ -121,7 +121,7 @@ class Custody:
         except FileNotFoundError:
             return False
         if entry.state == ERROR:
-            remove(os.path.join(self.directory, layout.ERR, layout.reason_name(entry.name)))
+            self._remove_reason(entry)
         return True
 
     def hold(self, key: str = "") -> None:
@@ -149,27 +149,40 @@ class Custody:
     def _resolved(self, key: str | None) -> dict[tuple[str, str], str]:
         """Return the newest pending or delivered resolve of each alert, by file name.
 
-        Only what is newer than the oldest event of err matters, which spares most of suc.
+        Only what is newer than the oldest event of err of its key matters, which spares
+        reading most of suc.
         """
-        oldest = next((entry.name for entry in self.entries(ERROR, key=key)), None)
+        oldest: dict[str, str] = {}
+        for entry in self.entries(ERROR, key=key):
+            oldest.setdefault(entry.key, entry.name)
         found: dict[tuple[str, str], str] = {}
-        if oldest is None:
-            return found
         for entry in self.entries(PENDING, SUCCESS, key=key):
-            if entry.name > oldest and _action(body := self.body(entry)) == "resolve":
-                alert = _alert(body)
-                if alert:
-                    slot = (entry.key, alert)
-                    found[slot] = max(found.get(slot, ""), entry.name)
+            if entry.name <= oldest.get(entry.key, "~"):
+                continue
+            body = self.body(entry)
+            alert = _alert(body)
+            if alert and _action(body) == "resolve":
+                slot = (entry.key, alert)
+                found[slot] = max(found.get(slot, ""), entry.name)
         return found
 
     def _queue_again(self, entry: Entry) -> bool:
+        """Move an event back; one whose name is pending already stays.
+
+        Not by a hard link, which the daemon would take for a neighbour's.
+        """
         target = os.path.join(self.directory, layout.PDQ, entry.name)
+        if os.path.lexists(target):
+            return False
         try:
-            os.link(self.path(entry), target, follow_symlinks=False)
-        except FileExistsError:
-            return False  # the same event is pending already
-        return self.remove(entry)
+            os.rename(self.path(entry), target)
+        except FileNotFoundError:
+            return False
+        self._remove_reason(entry)
+        return True
+
+    def _remove_reason(self, entry: Entry) -> None:
+        remove(os.path.join(self.directory, layout.ERR, layout.reason_name(entry.name)))
 
 
 def masked_body(body: dict[str, Any]) -> dict[str, Any]:

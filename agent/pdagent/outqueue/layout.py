@@ -56,6 +56,8 @@ def parse(file_name: str) -> tuple[int, str] | None:
     digits, mark, rest = file_name.partition("_")
     if not (mark and rest.endswith(_SUFFIX) and digits.isascii() and digits.isdigit()):
         return None
+    if not file_name.isprintable():  # control characters, bytes that are no UTF-8
+        return None
     key = rest[: -len(_SUFFIX)]
     return (int(digits), key) if key else None
 

@@ -7,6 +7,7 @@ event of the key in its name is *set aside* in err, with a reason beside it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -78,7 +79,7 @@ class Outbox:
         arrived: dict[str, list[str]] = {}
         foreign = []
         for name in sorted(fresh):
-            parsed = layout.parse(name) if name.isprintable() else None
+            parsed = layout.parse(name)
             known[name] = 0
             if parsed is None:
                 foreign.append(name)
@@ -149,12 +150,14 @@ class Outbox:
     def reject(self, name: str, reason: dict[str, Any]) -> str:
         """Move an entry to err with its reason beside it and return its name there.
 
+        On a full disk it moves without: the log has the reason too.
         Raises FileNotFoundError when it is gone. A directory of another user cannot be
         moved and stays; it is removed if it is empty.
         """
         target = self._free_name(name)
         reason_file = os.path.join(self._err, reason_name(target))
-        write_json(reason_file, {"schema": 1, "event": target, **reason}, 0o640)
+        with contextlib.suppress(OSError):
+            write_json(reason_file, {"schema": 1, "event": target, **reason}, 0o640)
         try:
             self._move(name, target, layout.ERR)
         except OSError:
