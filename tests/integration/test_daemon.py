@@ -1,4 +1,4 @@
-"""The real daemon against the emulator over TLS: promises 2, 4, 7, 9, 10, 14."""
+"""The real daemon against the emulator over TLS: promises 2, 3, 4, 7, 9, 10 and 14."""
 
 from __future__ import annotations
 

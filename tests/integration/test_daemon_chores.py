@@ -1,4 +1,4 @@
-"""Heartbeat, clean-up, metrics, logs, and a queue that falls ill: promises 8, 10, 13."""
+"""Heartbeat, clean-up, metrics, logs, and a queue that falls ill: promises 4, 8, 10 and 13."""
 
 from __future__ import annotations
 

@@ -101,11 +101,12 @@ def test_the_lock_is_the_one_of_1_x(host: Host) -> None:
 
 def test_the_lock_file_stays_so_that_all_daemons_lock_the_same(host: Host) -> None:
     host.start()
-    inode = (host.outqueue / "dequeue.lock").stat().st_ino
-    for end in (host.stop, host.kill):
-        end()
-        host.start()
-        assert (host.outqueue / "dequeue.lock").stat().st_ino == inode
+    lock = host.outqueue / "dequeue.lock"
+    with lock.open() as first:  # held open, so that its inode is not used again
+        for end in (host.stop, host.kill):
+            end()
+            host.start()
+            assert os.path.samestat(os.fstat(first.fileno()), lock.stat())
 
 
 def test_the_guides_own_rm_is_safe_while_it_runs(host: Host, emulator: RunningEmulator) -> None:

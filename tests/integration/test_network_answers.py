@@ -1,4 +1,4 @@
-"""Whatever comes back over the network, no event is lost and no wrong one refused."""
+"""Whatever comes back over the network, no event is lost: promises 3, 4, 5, 7 and 8."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What lies between the host and PagerDuty: names, routes, proxies, certificates."""
+"""What lies between host and PagerDuty, down to proxies: promises 8, 13 and 14."""
 
 import shutil
 import socket

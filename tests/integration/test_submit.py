@@ -1,4 +1,4 @@
-"""Submitting to a running daemon, as root and as an ordinary user."""
+"""Submitting to a running daemon, as root and as an ordinary user: promise 9."""
 
 from __future__ import annotations
 

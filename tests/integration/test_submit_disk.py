@@ -1,4 +1,4 @@
-"""Submitting to small, full and read-only disks: real ones, mounted for the test."""
+"""Submitting to small, full and read-only disks, really mounted: promises 1 and 10."""
 
 from __future__ import annotations
 

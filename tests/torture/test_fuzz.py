@@ -1,4 +1,4 @@
-"""Fuzzing: whatever is fed in, the answer is a value or the documented error, never another."""
+"""Whatever is fed in, the answer is a value or the documented error: promises 7 and 11."""
 
 from __future__ import annotations
 

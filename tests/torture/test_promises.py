@@ -1,5 +1,6 @@
-"""docs/promises.md names tests and tortures that exist."""
+"""docs/promises.md names tests and tortures that exist, and their modules say so too."""
 
+import ast
 import re
 
 from tests.host import ROOT
@@ -13,6 +14,18 @@ def test_all_fourteen_promises_are_traced():
     assert titles == [str(number) for number in range(1, 15)]
     sections = re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]
     assert all("::" in section for section in sections)
+
+
+def test_the_modules_name_the_promises_that_they_hold():
+    silent = []
+    for section in re.split(r"^## ", TEXT, flags=re.MULTILINE)[1:]:
+        number = section.partition(".")[0]
+        for path in sorted(set(re.findall(r"`(tests/[\w/]+\.py)::", section))):
+            title = ast.get_docstring(ast.parse((ROOT / path).read_text("utf-8"))) or ""
+            _, _, said = title.partition("promise")
+            if number not in re.findall(r"\d+", said.partition("\n")[0]):
+                silent.append(f"{path}: promise {number}")
+    assert silent == []
 
 
 def test_every_test_named_exists():

@@ -1,4 +1,4 @@
-"""The queue on disk against a simple model, in random histories (Hypothesis).
+"""The queue on disk against a simple model, in random histories (Hypothesis): promise 4.
 
 The model knows, for each key, what was accepted and not settled, in order. Real are the
 submit, the directory, the daemon's scan, its decisions and its moves; the clocks and

@@ -1,4 +1,4 @@
-"""Events: building, cutting, encoding."""
+"""Events: building, cutting, encoding: promises 10 and 13."""
 
 from __future__ import annotations
 

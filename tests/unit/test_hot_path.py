@@ -1,4 +1,4 @@
-"""What a submit imports is a design decision: hosts fork hundreds of them in an outage."""
+"""What a submit imports is a decision, as outages fork hundreds of them: promise 9."""
 
 from __future__ import annotations
 

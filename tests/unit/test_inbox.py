@@ -1,4 +1,4 @@
-"""Submit: what is on disk after it, and what is not."""
+"""Submit: what is on disk after it, and what is not: promises 1, 2, 4, 9, 10 and 11."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every system call of a submit fails once: then the event is there and said so, or neither.
+"""Every system call of a submit fails once, and the event is there or it is not: promise 1.
 
 The calls are the real ones; only the failing one is answered with an error, as a dying disk
 or a busy system would answer it.

@@ -1,4 +1,4 @@
-"""The ledger: order and size of the queue for those who cannot list it."""
+"""The ledger: order and size of the queue for those who cannot list it: promise 4."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The daemon's side of the queue, and what hostile neighbours put there: promises 10 and 11."""
+"""The daemon's side of the queue, and what neighbours put there: promises 3, 4, 10 and 11."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pd-send: options, output, exit codes."""
+"""pd-send: options, output, exit codes: promises 3, 10 and 13."""
 
 from __future__ import annotations
 

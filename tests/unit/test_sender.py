@@ -1,4 +1,4 @@
-"""The order of the steps, and that no defect ends a thread: promises 1, 6 and 13."""
+"""The order of the steps, and that no defect ends a thread: promises 1, 3, 6 and 13."""
 
 from __future__ import annotations
 

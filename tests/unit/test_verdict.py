@@ -1,4 +1,4 @@
-"""What each answer means for the event: promises 5, 7 and 8."""
+"""What each answer means for the event: promises 5, 7, 8 and 13."""
 
 from __future__ import annotations
 
