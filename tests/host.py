@@ -118,7 +118,7 @@ class Host:
         """Send the daemon (and its wrapper) a signal that ends it; returns its exit status."""
         assert self.daemon is not None
         os.killpg(self.daemon.pid, number)
-        status = self.daemon.wait(timeout=30)
+        status = self.daemon.wait(timeout=60)
         self.daemon = None
         return status
 
@@ -151,7 +151,7 @@ class Host:
         """Everything the daemon has logged."""
         return self.log_path.read_text(encoding="utf-8", errors="replace")
 
-    def until(self, condition: Callable[[], Any], timeout: float = 30) -> Any:
+    def until(self, condition: Callable[[], Any], timeout: float = 60) -> Any:
         """Wait until the condition holds; returns its value, raises with the log's end."""
         deadline = time.monotonic() + timeout
         while not (value := condition()):
@@ -162,7 +162,7 @@ class Host:
             time.sleep(0.02)
         return value
 
-    def until_settled(self, timeout: float = 30) -> None:
+    def until_settled(self, timeout: float = 60) -> None:
         """Wait until nothing is pending any more."""
         self.until(lambda: not self.names("pdq"), timeout)
 

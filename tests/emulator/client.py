@@ -82,17 +82,17 @@ class Emulator:
         """Forget everything and behave as at the start."""
         self._call("POST", "/reset", body={})
 
-    def wait_for(self, events: int, timeout: float = 30) -> list[dict[str, Any]]:
+    def wait_for(self, events: int, timeout: float = 60) -> list[dict[str, Any]]:
         """All accepted events once there are this many; raises TimeoutError."""
         self._wait("events", events, timeout)
         return self.events()
 
-    def wait_for_requests(self, requests: int, timeout: float = 30) -> list[dict[str, Any]]:
+    def wait_for_requests(self, requests: int, timeout: float = 60) -> list[dict[str, Any]]:
         """All requests once there are this many; raises TimeoutError."""
         self._wait("requests", requests, timeout)
         return self.requests()
 
-    def wait_for_connections(self, connections: int, timeout: float = 30) -> None:
+    def wait_for_connections(self, connections: int, timeout: float = 60) -> None:
         """Return once there were this many connections; raises TimeoutError."""
         self._wait("connections", connections, timeout)
 

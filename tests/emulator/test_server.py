@@ -39,7 +39,7 @@ def post(emulator):
 
         def send(path, body, **options):
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
-            options = {"timeout": 5, "allow_redirects": False, **options}
+            options = {"timeout": 30, "allow_redirects": False, **options}
             return session.post(emulator.url + path, data=data, **options)
 
         yield send
@@ -120,13 +120,13 @@ def test_key_over_its_rate_limit_is_refused_and_others_are_not(post, emulator, p
 def test_heartbeat_is_answered_with_the_interval(emulator, method):
     emulator.heartbeat_interval(1800)
     answer = requests.request(
-        method, emulator.heartbeat_url, json={"agent_id": "a"}, verify=emulator.ca_file, timeout=5
+        method, emulator.heartbeat_url, json={"agent_id": "a"}, verify=emulator.ca_file, timeout=30
     )
     assert (answer.status_code, answer.json()) == (200, {"heartbeat_interval_secs": 1800})
 
 
 def test_unknown_path_is_404_and_wrong_method_405(emulator):
-    get = {"verify": emulator.ca_file, "timeout": 5}
+    get = {"verify": emulator.ca_file, "timeout": 30}
     assert requests.get(emulator.url + "/nowhere", **get).status_code == 404
     answer = requests.get(emulator.url + "/v2/enqueue", **get)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
@@ -245,11 +245,11 @@ def test_fault_strikes_only_the_key_it_is_meant_for(post, emulator):
     assert post("/v2/enqueue", v2()).status_code == 202
 
 
-def test_impossible_order_is_refused_with_the_reason(emulator):
+def test_impossible_order_is_refused_with_the_reason(emulator, tmp_path):
     with pytest.raises(EmulatorError, match="unknown kind 'explode'"):
         emulator.fault("explode")
     with pytest.raises(EmulatorError, match="No such file"):
-        emulator.certificate("/nonexistent", "/nonexistent")
+        emulator.certificate(str(tmp_path / "missing"), str(tmp_path / "missing"))
 
 
 def meet(emulator, **options):
@@ -290,7 +290,7 @@ def test_server_can_be_bound_to_tls_1_1(emulator, certificates):
 def test_both_address_families_are_answered(emulator, certificates):
     context = ssl.create_default_context(cafile=certificates.ca_file)
     for host, port in emulator.ports["listen"]:
-        connection = http.client.HTTPSConnection(host, port, context=context, timeout=5)
+        connection = http.client.HTTPSConnection(host, port, context=context, timeout=30)
         connection.request("GET", "/agent/2014-03-14/heartbeat")
         assert connection.getresponse().status == 200
         connection.close()
@@ -325,7 +325,7 @@ def test_port_in_use_is_one_clear_sentence(emulator):
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        (("--tls-cert", "/nonexistent"), 1, "cannot use the certificate /nonexistent"),
+        (("--tls-cert", "/proc/missing"), 1, "cannot use the certificate /proc/missing"),
         (("--listen", "8443"), 2, "'8443' is not ADDR:PORT, such as 127.0.0.1:8443"),
     ],
 )  # fmt: skip

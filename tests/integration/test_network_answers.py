@@ -125,7 +125,7 @@ def test_answers_without_end_stall_neither_other_keys_nor_memory(host, emulator)
     emulator.wait_for_requests(len(faults))
     for _ in range(3):
         host.put(trigger(99))
-    host.until(lambda: len(emulator.events(key=key(99))) == 3, timeout=8)
+    host.until(lambda: len(emulator.events(key=key(99))) == 3)
     assert {key(number) for number in (1, 2, 3, 6)}.isdisjoint(
         one["key"] for one in emulator.events()
     )

@@ -103,7 +103,7 @@ def _hard_link(pdq, name):
 
 _PLANTS = [
     lambda pdq, name: os.mkfifo(os.path.join(pdq, name)),
-    lambda pdq, name: os.symlink("/nonexistent", os.path.join(pdq, name)),
+    lambda pdq, name: os.symlink("/proc/missing", os.path.join(pdq, name)),
     lambda pdq, name: os.symlink("/etc/passwd", os.path.join(pdq, name)),
     lambda pdq, name: os.symlink("/dev/zero", os.path.join(pdq, name)),
     lambda pdq, name: os.symlink(name, os.path.join(pdq, name)),
