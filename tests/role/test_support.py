@@ -1,0 +1,98 @@
+"""Hosts that are not supported, and sources that are not described: refused in words."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.role.playbook import Run, play
+
+FACTS = {
+    "distribution": "Debian",
+    "distribution_major_version": "12",
+    "distribution_version": "12.9",
+    "os_family": "Debian",
+    "pkg_mgr": "apt",
+    "service_mgr": "systemd",
+}
+
+
+@pytest.fixture
+def on_host_with(collections: Path, tmp_path: Path):
+    """Run the role as on a host with these facts; it never gets far enough to act."""
+
+    def run(facts: dict[str, str], **variables: object) -> Run:
+        gathered = {"ansible.builtin.set_fact": {**FACTS, **facts, "cacheable": True}}
+        role = {"ansible.builtin.include_role": {"name": "pdagent.agent.pdagent"}}
+        playbook = tmp_path / "role.yml"
+        playbook.write_text(
+            yaml.safe_dump(
+                [{"hosts": "localhost", "gather_facts": False, "tasks": [gathered, role]}]
+            )
+        )
+        return play(
+            playbook, "-c", "local", inventories=(), collections=collections,
+            ansible_python_interpreter=sys.executable, **variables,
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("facts", "named"),
+    [
+        ({"distribution": "openSUSE Leap", "pkg_mgr": "zypper"}, "openSUSE Leap 12.9 with zypper"),
+        ({"distribution_major_version": "10", "distribution_version": "10.3"}, "Debian 10.3"),
+        ({"distribution": "Rocky", "distribution_major_version": "8", "pkg_mgr": "dnf"}, "Rocky"),
+        ({"service_mgr": "openrc"}, "apt and openrc is not supported"),
+    ],
+)
+def test_unsupported_host_is_refused_and_named(on_host_with, facts, named):
+    run = on_host_with(facts)
+    assert run.code == 2
+    assert named in run.words
+    assert "pdagent needs apt or dnf, systemd or sysvinit" in run.words
+    assert set(run.changed.values()) == {0}
+
+
+def test_testing_release_without_a_number_is_not_taken_for_an_old_one(on_host_with):
+    run = on_host_with({"distribution_major_version": "n/a"})
+    assert "pdagent needs apt or dnf" not in run.words
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, "pdagent_apt_repository_url and pdagent_signing_key"),
+        ({"pdagent_install_from": "file"}, "pdagent_package_files and pdagent_package_checksums"),
+        ({"pdagent_install_from": "url", "pdagent_package_checksums": "c"}, "pdagent_package_urls"),
+    ],
+)
+def test_source_that_is_not_described_is_refused(on_host_with, given, missing):
+    run = on_host_with({}, **given)
+    assert run.code == 2
+    assert f"needs {missing}" in run.words
+
+
+def test_value_that_the_init_systems_read_differently_is_refused(on_host_with):
+    source = {"pdagent_apt_repository_url": "http://localhost", "pdagent_signing_key": "/key"}
+    run = on_host_with({}, **source, pdagent_environment={"GREETING": "it's"})
+    assert run.code == 2
+    assert "the value of GREETING holds a single quote" in run.words
+
+
+def test_password_that_a_download_would_show_is_refused(on_host_with):
+    run = on_host_with(
+        {},
+        pdagent_install_from="url",
+        pdagent_package_urls=["http://localhost/pdagent.deb"],
+        pdagent_package_checksums="/SHA256SUMS",
+        pdagent_signing_key="/key",
+        pdagent_download_proxy="http://user:pl4nted@proxy.example.net:3128",
+    )
+    assert run.code == 2
+    assert "would print at -vvv" in run.words
+    assert "pl4nted" not in run.output
