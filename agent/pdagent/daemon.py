@@ -64,7 +64,7 @@ class Daemon:
         self._settings, self._reload = settings, reload
         self._agent_id, self._answers_dir = agent_id, answers_dir
         self._notifier, self._ready = notifier, ready
-        self._started_at = time.time()
+        self._started_at = self._loaded_at = time.time()
         self._wake_fd = wake_fd
         self._signal_fd, self._signal_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._signals: set[int] = set()
@@ -225,6 +225,7 @@ class Daemon:
         self._sender.reconfigure(self._urls(), self._new_client)
         self._scan_at = 0.0
         logging.getLogger("pdagent").setLevel(settings.log_level.upper())
+        self._loaded_at = time.time()
         logger.info("Configuration read again: %s", settings.path)
 
     def _refresh_trust(self) -> None:
@@ -332,6 +333,7 @@ class Daemon:
             "started_at": state.iso(self._started_at),
             "written_at": state.iso(wall),
             "config_file": self._settings.path,
+            "config_loaded_at": state.iso(self._loaded_at),
             "agent_id": self._agent_id,
             "send_interval_secs": self._settings.send_interval_secs,
             "held": delivery.held_all,
