@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, skip
 from pdagent.doctor.host import Context
+from pdagent.doctor.service import epoch
 from pdagent.event import mask
 from pdagent.outqueue import layout
 from pdagent.trust import Trust, TrustError
@@ -34,6 +35,14 @@ def config(context: Context, _results: Results) -> Finding:
         Trust(settings.ca_file)
     except TrustError as error:
         return unusable_ca(context, error)
+    if _is_newer_than_the_daemon(context):
+        return Finding(
+            WARN,
+            f"{path} was changed after pdagentd last read it",
+            expected="the daemon runs with the file as it is",
+            fix="restart the agent",
+            command=context.host.service_command("restart"),
+        )
     own = {key: where for key, where in settings.origin.items() if where != "default"}
     values = {key: str(getattr(settings, key)) for key in own}
     if settings.warnings:
@@ -46,6 +55,17 @@ def config(context: Context, _results: Results) -> Finding:
             detail={"warnings": settings.warnings, "values": values},
         )
     return ok(f"{path}: {len(own)} keys set, the rest are defaults", values=values, origin=own)
+
+
+def _is_newer_than_the_daemon(context: Context) -> bool:
+    state, process = context.host.state, context.host.process
+    if process is None or state.get("pid") != process.pid or not state.get("config_loaded_at"):
+        return False
+    try:
+        changed = os.stat(context.host.config_path).st_mtime
+    except OSError:
+        return False
+    return changed > epoch(state["config_loaded_at"]) + 1
 
 
 def unusable_ca(context: Context, error: TrustError) -> Finding:
