@@ -62,9 +62,7 @@ def test_a_failure_shows_expected_what_to_do_the_command_and_the_chapter():
         ("guide", "Network Troubleshooting: DNS"),
     ):
         assert any(
-            line.split()[0] == label and text in line
-            for line in shown.splitlines()
-            if line.strip()
+            line.split()[0] == label and text in line for line in shown.splitlines() if line.strip()
         ), label
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
 
 from pdagent.event import mask
 
@@ -14,19 +13,19 @@ _KEY = r"(?<![0-9A-Za-z])[0-9A-Za-z]{32}(?![0-9A-Za-z])"
 
 
 def _masked(match: re.Match[str]) -> str:
-    return mask(match.group(0))
+    found = match.group(0)
+    return found if found.startswith("...") else mask(found)
 
 
 # Pattern -> replacement; what stands first is applied first.
 _RULES = (
+    (
+        re.compile(r"(?i)(_proxy\s*=\s*[\"']?(?:\w+://)?)(?!\w*:?//|USER:PASSWORD@)[^\s\"'|]*@"),
+        rf"\1{HIDDEN}@",
+    ),
     (re.compile(r"(://)(?!USER:PASSWORD@)[^\s/\"']*@"), rf"\1{HIDDEN}@"),
-    (re.compile(r"(?i)(_proxy\s*=\s*[\"']?)(?!\w+://)[^\s\"']*@"), rf"\1{HIDDEN}@"),
     (re.compile(r"(?i)((?:proxy-)?authorization\s*[:=]\s*\w+\s+)\S+"), rf"\1{HIDDEN}"),
     (re.compile(r"(?i)((?:password|passwd|secret|token)\"?\s*[:=]\s*)\S+"), rf"\1{HIDDEN}"),
-    (
-        re.compile(r"(?<=\d{10}_)[^\s/]+(?=\.(?:txt|json))"),
-        _masked,
-    ),
     (re.compile(r"(?<=\d{16}_)[^\s/]+(?=\.(?:txt|json))"), _masked),
     (re.compile(r"(?<=_key\":\")[^\"]*|(?<=_key\": \")[^\"]*"), _masked),
     (re.compile(_KEY), _masked),
@@ -59,6 +58,6 @@ def passwords_in(environ: Mapping[str, str]) -> list[str]:
     found = [value for name, value in environ.items() if _SECRET_NAME.search(name)]
     for name, value in environ.items():
         if name.lower().endswith("_proxy") and "@" in value:
-            parts = urlsplit(value if "://" in value else f"http://{value}")
-            found += [part for part in (parts.password, parts.netloc.rpartition("@")[0]) if part]
+            pair = value.rpartition("://")[2].rpartition("@")[0]
+            found += [pair, pair.partition(":")[2]]
     return found

@@ -56,7 +56,7 @@ def _systemd_unit(context: Context) -> Finding:
     running = facts.get("ActiveState") in ("active", "activating", "reloading")
     if not enabled:
         return _not_enabled(running=running, command="sudo systemctl enable --now pdagent")
-    if facts.get("NeedDaemonReload") == "yes":
+    if facts.get("NeedDaemonReload") == "yes" or _has_unread_drop_ins(facts):
         return Finding(
             WARN,
             "the unit or a drop-in changed on disk, and systemd has not read it",
@@ -72,6 +72,14 @@ def _is_read(facts: Mapping[str, str], paths: Sequence[str]) -> bool:
     """Tell whether systemd knows the unit from disk, not one that it made of the init script."""
     known = os.path.realpath(facts.get("FragmentPath", ""))
     return facts.get("LoadState") == "loaded" and known in map(os.path.realpath, paths)
+
+
+def _has_unread_drop_ins(facts: Mapping[str, str]) -> bool:
+    """Compare for ourselves: systemd overlooks a drop-in directory that is new."""
+    if not facts:
+        return False
+    known = [path for path in facts.get("DropInPaths", "").split() if f"/{UNIT}.d/" in path]
+    return sorted(known) != sorted(units.drop_ins())
 
 
 def _is_mask(path: str) -> bool:

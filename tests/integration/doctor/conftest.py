@@ -64,6 +64,14 @@ def sysv_host(lab: Lab, _sysv_host: Host) -> Iterator[Host]:
 
 
 @pytest.fixture(scope="session")
-def fault_table() -> list[tuple[str, dict[str, str]]]:
-    """Rows of fault and failure, as this run saw them."""
-    return []
+def fault_table() -> Iterator[list[tuple[str, dict[str, str]]]]:
+    """Rows of fault and failure as this run sees them, left in build/doctor-faults.md."""
+    rows: list[tuple[str, dict[str, str]]] = []
+    yield rows
+    lines = ["| fault | check that fails | what it advises |", "| --- | --- | --- |"]
+    for fault, failure in rows:
+        command = failure["command"].replace("|", "\\|")
+        lines.append(f"| {fault} | `{failure['id']}` | `{command}` |")
+    build = ROOT / "build"
+    build.mkdir(exist_ok=True)
+    (build / "doctor-faults.md").write_text("\n".join([*lines, ""]), encoding="utf-8")

@@ -10,14 +10,14 @@ CLOCK = (
         "time.clock",
         "400 days ahead of PagerDuty's",
         "sudo chronyc makestep",
-        lambda _lab, host: host.write("/etc/faketimerc", "+400d\n"),
+        lambda _lab, host: host.shift_clock("+400d"),
     ),
     Fault(
         "the clock is 400 days behind",
         "time.clock",
         "400 days behind PagerDuty's",
         "sudo chronyc makestep",
-        lambda _lab, host: host.write("/etc/faketimerc", "-400d\n"),
+        lambda _lab, host: host.shift_clock("-400d"),
     ),
 )
 

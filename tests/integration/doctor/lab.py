@@ -89,8 +89,8 @@ if [ -e /usr/local/share/ca-certificates/Corp-Proxy-CA.crt ]; then
     rm -f /usr/local/share/ca-certificates/Corp-Proxy-CA.crt
     update-ca-certificates --fresh
 fi
-if [ -d {DROP_INS} ] || grep -q ^https_proxy /etc/default/pdagent; then
-    rm -rf {DROP_INS}; sed -i /^https_proxy/d /etc/default/pdagent; changed=1
+if [ -d {DROP_INS} ] || grep -q ^[a-z]*_proxy= /etc/default/pdagent; then
+    rm -rf {DROP_INS}; sed -i /^[a-z]*_proxy=/d /etc/default/pdagent; changed=1
 fi
 if [ -n "$changed" ]; then
     if [ -d /run/systemd/system ]; then systemctl daemon-reload; systemctl restart pdagent
@@ -140,6 +140,11 @@ class Container:
         """Write a file inside."""
         command = ["podman", "exec", "--interactive", self.name, "sh", "-c"]
         subprocess.run([*command, f"cat > {path}"], input=text, text=True, check=True)
+
+    def bytes(self, path: str) -> bytes:
+        """Return a file's content."""
+        command = ["podman", "exec", self.name, "cat", path]
+        return subprocess.run(command, capture_output=True, check=True).stdout
 
     def until(self, command: str, seconds: float = 20) -> None:
         """Wait until a command inside succeeds."""
@@ -345,17 +350,18 @@ class Host(Container):
         self.run("dpkg -i /tmp/pdagent.deb && cp /etc/pdagent.conf /root/")
         self.write("/usr/bin/chronyc", CHRONYC)
         self.run("chmod 755 /usr/bin/chronyc; echo +0 > /etc/faketimerc")
-        self.faketime = self.run("echo /usr/lib/*/faketime/libfaketime.so.1").strip()
+        self.clock = {
+            "LD_PRELOAD": self.run("echo /usr/lib/*/faketime/libfaketime.so.1").strip(),
+            "FAKETIME_TIMESTAMP_FILE": "/etc/faketimerc",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        self.clock_shifted = False
         self.until("test -s /run/pdagent/state.json")
 
     def doctor(self, *arguments: str, user: str = "root", **env: str) -> dict[str, Any]:
         """Run pd-doctor --json under the host's clock; return its report and exit code."""
         words = " ".join(shlex.quote(word) for word in arguments)
-        clock = {
-            "LD_PRELOAD": self.faketime,
-            "FAKETIME_TIMESTAMP_FILE": "/etc/faketimerc",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
+        clock = self.clock if self.clock_shifted else {}
         done = self.call(f"pd-doctor --json {words}", user=user, **clock, **env)
         with contextlib.suppress(ValueError):
             return {**json.loads(done.stdout), "exit": done.returncode}
@@ -368,7 +374,13 @@ class Host(Container):
             bare = step.replace("sudo ", "").replace("sudoedit", editor if edit else "true")
             self.run(bare)
 
+    def shift_clock(self, by: str) -> None:
+        """Let the host's clock be wrong, until its time service steps it."""
+        self.write("/etc/faketimerc", f"{by}\n")
+        self.clock_shifted = True
+
     def heal(self) -> None:
         """Bring the host back to order, as if no test had been here."""
+        self.clock_shifted = False
         self.run(HEAL)
         self.until("test -s /run/pdagent/state.json")
