@@ -307,6 +307,26 @@ def test_a_reader_who_has_seen_enough_is_no_error(host: Host) -> None:
     assert shown.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+        (">&- 2>&- <&-", 0, ""),
+        (">/dev/full", 1, "pd-queue: standard output: No space left on device\n"),
+        ("--help >/dev/full", 0, ""),
+        ("--no-such-option 2>&-", 2, ""),
+    ],
+)
+def test_streams_that_cannot_be_written_are_no_traceback(
+    host: Host, redirection: str, code: int, said: str
+) -> None:
+    command = " ".join([*host.command("pd-queue", "status"), redirection])
+    (host.outqueue / "suc" / layout.name(1, KEY)).touch()
+    shown = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (shown.returncode, shown.stderr) == (code, said)
+
+
 def test_names_that_the_locale_cannot_write_are_no_traceback(host: Host) -> None:
     (host.outqueue / "pdq" / "1_sch\u00fcssel.txt").touch()
     (host.outqueue / "pdq" / "2_\udcff.txt").touch()
@@ -334,5 +354,6 @@ def test_a_missing_queue_is_said_in_words(host: Host) -> None:
     shown = queue(host, "status")
     assert shown.returncode == 1
     assert shown.stderr == (
-        f"pd-queue: {host.directory}/nowhere/outqueue/pdq: No such file or directory\n"
+        f"pd-queue: no {host.directory}/nowhere/outqueue/pdq:"
+        " start pdagent once, or name its --config\n"
     )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pdagent import __version__, settings
+from pdagent.commands.usage import Parser
 from pdagent.event import mask
 from pdagent.outqueue.custody import DIRECTORIES, ERROR, PENDING, Custody, Entry, masked_body
 from pdagent.outqueue.inbox import wake
@@ -46,6 +47,7 @@ class Context:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run pd-queue; returns its exit code."""
+    _open_closed_streams()
     line = parser()
     options = line.parse_args(argv)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name may hold what the locale has not
@@ -64,19 +66,35 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"Can't read directory {exc.filename}, please check permissions\n"
             "(pd-queue needs the rights of root or pdagent: try sudo)"
         )
+    except FileNotFoundError as exc:
+        _complain(f"pd-queue: no {exc.filename}: start pdagent once, or name its --config")
     except BrokenPipeError:  # the reader has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return DONE
     except OSError as exc:
-        _complain(f"pd-queue: {exc.filename or 'the queue'}: {exc.strerror}")
+        _complain(f"pd-queue: {exc.filename or 'standard output'}: {exc.strerror}")
+        if exc.filename is None:
+            _give_up_output()
     except KeyboardInterrupt:
         return DONE
     return COULD_NOT
 
 
+def _open_closed_streams() -> None:
+    """Give closed streams, which are None, to /dev/null: printing then needs no care."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - kept
+
+
+def _give_up_output() -> None:
+    """Let what is still buffered go: the interpreter would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    made = argparse.ArgumentParser(prog="pd-queue", description="See and mend the queue.")
+    made = Parser(prog="pd-queue", description="See and mend the queue.")
     made.add_argument("--version", action="version", version=f"pd-queue {__version__}")
     made.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
     made.set_defaults(run=None)
