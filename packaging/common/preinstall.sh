@@ -67,6 +67,15 @@ report_user() {
 	esac
 }
 
+# Here for the rpm, whose later scripts cannot stop an installation any more; the
+# deb's dependencies need not be set up yet.
+check_python() {
+	/usr/bin/python3 -I -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
+		refuse "/usr/bin/python3 must be Python 3.9 or newer. Mend that"
+	/usr/bin/python3 -I -c 'import requests' 2>/dev/null ||
+		refuse "/usr/bin/python3 cannot import requests. Reinstall python3-requests"
+}
+
 # The rpm gives its directories to the user while it unpacks; the deb does so later.
 add_user() {
 	getent group pdagent >/dev/null || groupadd --system pdagent
@@ -88,4 +97,7 @@ if [ -d $scripts ]; then
 	cmp -s $unit $scripts/pdagent.service || retire $unit $scripts/pdagent.service
 	remove_byte_code
 fi
-[ -n "$DPKG_MAINTSCRIPT_NAME" ] || add_user
+if [ -z "$DPKG_MAINTSCRIPT_NAME" ]; then
+	check_python
+	add_user
+fi

@@ -43,7 +43,7 @@ class Family(NamedTuple):
     environment: str
 
 
-# The rpm's purge is the one documented in docs/packages.md; a test holds them together.
+# The rpm's purge is the one that docs/packages.md documents.
 FAMILIES = {
     "deb": Family(
         install="dpkg -i {}",

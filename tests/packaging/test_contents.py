@@ -15,7 +15,7 @@ from pdagent.outqueue import layout
 from pdagent.settings import KEYS
 from tests.packaging import builds
 from tests.packaging.conftest import Packages
-from tests.packaging.machine import ROOT
+from tests.packaging.machine import FAMILIES, ROOT
 
 COMMON = ROOT / "packaging" / "common"
 COMMANDS = sorted(path.name for path in (ROOT / "agent" / "bin").iterdir())
@@ -75,6 +75,11 @@ def test_checksums_are_those_of_the_packages(packages: Packages) -> None:
     sums = {f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in files}
     assert set(lines) == sums
     assert len(lines) == 3
+
+
+def test_documented_purge_of_the_rpm_is_the_one_that_is_tested() -> None:
+    command = FAMILIES["rpm"].purge.format("pdagent")
+    assert command in (ROOT / "docs" / "packages.md").read_text()
 
 
 def test_postinst_enables_and_starts_the_unit_by_the_packaging_tools(deb_scripts: Path) -> None:

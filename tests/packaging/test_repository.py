@@ -162,11 +162,11 @@ def test_repository_installs_the_newest_and_keeps_the_older(machine: Machine) ->
     assert version(machine) == "2.0.0"
 
 
-@pytest.mark.parametrize("spoilt", SPOILT)
-def test_spoilt_repository_is_refused(machine: Machine, spoilt: str) -> None:
-    add_repository(machine, spoilt)
-    install(machine, check=False)
-    assert machine.installed() == ""
+def test_spoilt_repositories_are_refused(machine: Machine) -> None:
+    for spoilt in SPOILT:
+        add_repository(machine, spoilt)
+        install(machine, check=False)
+        assert machine.installed() == "", spoilt
     add_repository(machine, "good")
     install(machine)
     assert version(machine) == "2.0.1"
