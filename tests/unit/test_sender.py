@@ -1,4 +1,4 @@
-"""The order of the steps, and that no defect ends a thread: promises 1, 3, 6 and 13."""
+"""The order of the steps, and that no defect ends a thread: promises 1, 3, 6, 13 and 14."""
 
 from __future__ import annotations
 
@@ -226,6 +226,29 @@ def test_a_missing_answers_directory_keeps_nothing_in_the_queue(
     bench.answers.rmdir()
     bench.run(lambda: name in bench.names("err"))
     assert "Cannot write the answer" in caplog.text
+
+
+def test_a_request_without_end_does_not_hold_up_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    begun, end = threading.Event(), threading.Event()
+
+    def deliver(_url: str, _body: bytes) -> Verdict:
+        begun.set()
+        end.wait(30)
+        return YES
+
+    monkeypatch.setattr(bench.wire, "deliver", deliver)
+    name = bench.put(1)
+    with bench.sender.lock:
+        bench.delivery.arrived(bench.outbox.scan().arrived, time.monotonic())
+    bench.sender.wake(1)
+    assert begun.wait(30)
+    assert not bench.sender.stop(0)
+    assert bench.names("pdq") == [name]
+    end.set()
+    assert bench.sender.stop(30)
 
 
 def test_threads_without_work_end_with_their_connection(
