@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.bench import backlog, delivery, doctor, submit, wakeup
-from tests.bench.measure import Row, machine, table
+from tests.bench.measure import Row, machine, progress, table
 from tests.host import ROOT
 
 BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
@@ -27,9 +27,10 @@ _INTRODUCTION = """\
 
 Written by `make bench`; do not edit. Every ratio compares two things measured in the same
 run, alternately where that is possible. Commands and daemon run under the system's Python
-as the packages run them; PagerDuty is an nginx with TLS on the same machine (the emulator
-for wake-up and latency), so that it is not the bottleneck and its processor time counts
-against the agent.
+as the packages run them. PagerDuty is an nginx with TLS on the same machine, so that it is
+not the bottleneck (the emulator for wake-up, a server that only waits for latency); its
+processor time counts against the agent. A load above the number of processors means that
+others were at work meanwhile: ratios bear that, absolute figures do not.
 """
 
 
@@ -54,13 +55,16 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="pdagent-bench-") as directory:
         for name in options.names or BENCHMARKS:
             rows += BENCHMARKS[name](Path(directory) / name)
-    lines = table(rows)
-    print("\n".join([*where, "", *lines]))
-    if options.write:
-        text = [_INTRODUCTION, *(f"- {line}" for line in where)]
-        text += [f"- {time.strftime('%Y-%m-%d')}", "", *lines, ""]
-        RESULTS.write_text("\n".join(text), encoding="utf-8")
+        print("\n".join([*where, "", *table(rows)]), flush=True)
+        if options.write:
+            RESULTS.write_text(_page(where, rows), encoding="utf-8")
+        progress("removing what was queued")
     return 1 if any(row.missed for row in rows) else 0
+
+
+def _page(where: list[str], rows: list[Row]) -> str:
+    facts = [*where, time.strftime("%Y-%m-%d")]
+    return "\n".join([_INTRODUCTION, *(f"- {line}" for line in facts), "", *table(rows), ""])
 
 
 if __name__ == "__main__":
