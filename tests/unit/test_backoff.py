@@ -1,0 +1,183 @@
+"""Back-off, throttling, a dead network: promises 4 and 8 with a clock of our own."""
+
+from __future__ import annotations
+
+import pytest
+
+from pdagent.delivery import EARLY_PROBE, LONGEST_WAIT
+from pdagent.verdict import Verdict
+from tests.desk import LATE, NO, NO_DNS, SICK, SLOW_DOWN, YES, Desk
+
+# --- back-off
+
+
+def test_the_back_off_doubles_up_to_its_limit() -> None:
+    desk = Desk()
+    desk.queue("a")
+    waits = []
+    for _ in range(9):
+        waits.append(desk.attempt(SICK).wait)
+        desk.wait()
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_jitter_takes_at_most_half_of_a_step() -> None:
+    desk = Desk(jitter=0)
+    desk.queue("a")
+    assert desk.attempt(SICK).wait == 0.5
+
+
+def test_nothing_is_sent_before_the_back_off_is_over() -> None:
+    desk = Desk()
+    desk.queue("a")
+    desk.attempt(SICK)
+    desk.now += 0.9
+    assert desk.take() is None
+    desk.now += 0.1
+    assert desk.take() is not None
+
+
+def test_a_success_starts_the_back_off_anew() -> None:
+    desk = Desk()
+    desk.queue("a", "a")
+    for _ in range(5):
+        desk.attempt(SICK)
+        desk.wait()
+    desk.attempt(YES)
+    assert desk.attempt(SICK).wait == 1
+
+
+@pytest.mark.parametrize("outcome", [SLOW_DOWN, SICK])
+def test_the_pause_that_pagerduty_asks_for_is_kept(outcome: Verdict) -> None:
+    desk = Desk()
+    desk.queue("a")
+    assert desk.attempt(outcome._replace(retry_after=42.0)).wait == 42
+
+
+def test_an_absurd_pause_is_capped() -> None:
+    desk = Desk()
+    desk.queue("a")
+    assert desk.attempt(SLOW_DOWN._replace(retry_after=1e8)).wait == LONGEST_WAIT
+
+
+@pytest.mark.parametrize("verdict", [SLOW_DOWN, SICK, LATE])
+def test_a_failing_lane_delays_no_other(verdict: Verdict) -> None:
+    desk = Desk()
+    desk.queue("a", "a", "b", "b")
+    desk.attempt(verdict)
+    assert [desk.attempt(YES).to for _ in range(2)] == ["suc", "suc"]
+    assert desk.take() is None
+
+
+def test_many_lanes_with_5xx_delay_no_healthy_one() -> None:
+    desk = Desk()
+    sick = [f"sick{number}" for number in range(100)]
+    desk.queue(*sick)
+    for _ in sick:
+        desk.attempt(SICK)
+    desk.queue("healthy")
+    job = desk.take()
+    assert job is not None
+    assert job.key == "healthy"
+
+
+def test_back_off_survives_a_restart() -> None:
+    desk = Desk()
+    desk.queue("a", "b")
+    for _ in range(4):
+        desk.settle(next(job for job in iter(desk.take, None) if job.key == "a"), SICK)
+        desk.now = desk.delivery.lanes["a"].retry_at
+    attempts, waits = desk.delivery.remember(desk.now - 5)
+    assert attempts["a"] == 4
+    again = Desk()
+    again.delivery.recall(attempts, waits, again.now)
+    again.queue("a", "a")
+    assert again.take() is None
+    again.now += 5
+    assert again.attempt(SICK).wait == 16
+
+
+def test_a_remembered_wait_from_a_wrong_clock_is_capped() -> None:
+    desk = Desk()
+    desk.delivery.recall({"a": 3}, {"a": 86400.0}, desk.now)
+    desk.queue("a")
+    assert desk.delivery.wait(desk.now) == LONGEST_WAIT
+
+
+# --- a dead network
+
+
+def test_a_dead_network_is_probed_by_one_request() -> None:
+    desk = Desk()
+    desk.queue(*(f"k{number}" for number in range(200)))
+    desk.attempt(NO_DNS)
+    desk.attempt(NO_DNS)
+    assert desk.take() is None
+    for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
+        assert desk.delivery.wait(desk.now) == seconds
+        desk.wait()
+        probe = desk.take()
+        assert probe is not None
+        assert probe.probe
+        assert desk.take() is None
+        desk.settle(probe, NO_DNS)
+    assert not desk.delivery.reachable
+
+
+def test_probes_go_round_the_lanes() -> None:
+    desk = Desk()
+    desk.queue("a", "b", "c")
+    desk.attempt(NO_DNS)
+    desk.attempt(NO_DNS)
+    probed = []
+    for _ in range(3):
+        desk.wait()
+        job = desk.take()
+        assert job is not None
+        probed.append(job.key)
+        desk.settle(job, NO_DNS)
+    assert sorted(probed) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("answer", [YES, NO, SLOW_DOWN, SICK])
+def test_any_answer_of_pagerduty_ends_the_outage(answer: Verdict) -> None:
+    desk = Desk()
+    desk.queue(*(f"k{number}" for number in range(20)))
+    desk.run(600, NO_DNS)
+    desk.now += 60
+    desk.attempt(answer)
+    assert desk.delivery.reachable
+    assert len(desk.take_all()) >= 19
+
+
+def test_a_new_event_hastens_the_probe() -> None:
+    desk = Desk()
+    desk.queue("a", "b")
+    desk.run(600, NO_DNS)
+    desk.now += 0.001
+    desk.queue("new")
+    waited = desk.delivery.wait(desk.now)
+    assert waited is not None
+    assert waited <= EARLY_PROBE
+    desk.wait()
+    job = desk.take()
+    assert job is not None
+    assert job.key == "new"
+
+
+def test_one_lane_alone_is_no_proof_of_a_dead_network() -> None:
+    desk = Desk()
+    desk.queue("a", "b")
+    desk.attempt(LATE)
+    assert desk.attempt(YES).to == "suc"
+    desk.wait()
+    desk.attempt(LATE)
+    desk.queue("b")
+    assert desk.attempt(YES).to == "suc"
+
+
+def test_it_is_remembered_since_when_pagerduty_is_out_of_reach() -> None:
+    desk = Desk()
+    desk.queue("a")
+    desk.run(50, NO_DNS)
+    assert (desk.delivery.reachable, desk.delivery.reachable_since) == (False, 1000)
