@@ -103,7 +103,7 @@ class Command:
         from argparse import RawDescriptionHelpFormatter
 
         from pdagent import __version__
-        from pdagent.commands.usage import Parser
+        from pdagent.commands.parser import Parser
 
         parser = Parser(
             prog=self.name,

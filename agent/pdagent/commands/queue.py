@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pdagent import __version__, settings
+from pdagent.commands.parser import Parser
 from pdagent.commands.queueview import (
     COULD_NOT,
     DONE,
@@ -21,7 +22,6 @@ from pdagent.commands.queueview import (
     show,
     status,
 )
-from pdagent.commands.usage import Parser
 from pdagent.event import mask
 from pdagent.outqueue.custody import DIRECTORIES, PENDING, Entry
 
