@@ -350,7 +350,10 @@ def _read_path(_key: Key, text: str) -> Value | None:
 def _read_url(_key: Key, text: str) -> Value | None:
     scheme, _, rest = text.partition("://")
     plain = text.isascii() and text.isprintable() and " " not in text
-    return text if scheme in ("https", "http") and rest.split("/")[0] and plain else None
+    host = rest.split("/")[0].rpartition("@")[2]
+    port = host.rpartition("]")[2].partition(":")[2]
+    known = scheme in ("https", "http") and host
+    return text if known and plain and (not port or port.isdigit()) else None
 
 
 def _read_address(key: Key, text: str) -> Value | None:

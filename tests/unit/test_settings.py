@@ -110,6 +110,7 @@ BAD = {
     "choice": ["", "mars", "us,eu"],
     "path": ["relative/path", "~/data", "/nul\0l"],
     "url": [
+        "https://events.example:port",
         "ftp://x",
         "https://",
         "https:///path",
