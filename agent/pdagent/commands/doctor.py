@@ -59,9 +59,13 @@ def _diagnose(args: Arguments) -> int:
     wanted = _wanted(args, checks)
     key = _key(args)
     visit = Visit(args, checks, wanted, key)
-    visit.examine()
-    if args.fix:
-        visit.mend()
+    try:
+        visit.examine()
+        if args.fix:
+            visit.mend()
+    except isolate.ChildError as error:
+        console.complain(f"{NAME}: {error}; see the configuration with --check config.parse")
+        return console.COULD_NOT
     if args.report and not visit.write_bundle(args.report):
         return console.COULD_NOT
     console.say(visit.redact(visit.as_json() if args.json else visit.as_text()))

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
+import stat
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
+from pdagent.doctor import host
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, skip
 from pdagent.doctor.host import Context
+from pdagent.doctor.redact import masked_name
 from pdagent.doctor.service import epoch
-from pdagent.event import mask
+from pdagent.event import MAX_BODY, mask
 from pdagent.outqueue import layout
 from pdagent.trust import Trust, TrustError
 
 KEY_LENGTH = 32
+_BODIES_READ = 100
 _TAIL_BYTES = 256 * 1024
+_THE_JOURNAL = "the journal"
+_JOURNAL = ["journalctl", "--no-pager", "-o", "cat", "-n", "500", "-u", "pdagent"]
 _LOG_LINE = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+ (ERROR|CRITICAL) +(.*)$")
 
 
@@ -83,6 +92,17 @@ def unusable_ca(context: Context, error: TrustError) -> Finding:
 def keys(context: Context, _results: Results) -> Finding:
     """Look at the form of the given key, or of the keys in the queue."""
     found = [context.key] if context.key else sorted(_queued_keys(context))
+    strays = [] if context.key else list(_strays(context))
+    if strays:
+        name, key = strays[0]
+        return Finding(
+            WARN,
+            f"the pending event {masked_name(name)} holds the key {mask(key)}",
+            expected="the key in an event is the one in its file's name",
+            fix="see what puts files into the queue by itself",
+            command="sudo pd-queue list",
+            detail={"events": [masked_name(name) for name, _ in strays]},
+        )
     wrong = [(mask(key), why) for key in found for why in [misshapen(key)] if why]
     if wrong:
         key, why = wrong[0]
@@ -116,6 +136,28 @@ def _queued_keys(context: Context) -> set[str]:
     return found
 
 
+def _strays(context: Context) -> Iterator[tuple[str, str]]:
+    """Yield name and inner key of pending events whose body names another key."""
+    folder = os.path.join(context.settings.outqueue_dir, layout.PDQ)
+    for name in sorted(_names(folder))[:_BODIES_READ]:
+        parsed, body = layout.parse(name), _body(os.path.join(folder, name))
+        inner = body.get("service_key") or body.get("routing_key")
+        if parsed and isinstance(inner, str) and inner != parsed[1]:
+            yield name, inner
+
+
+def _body(path: str) -> dict[str, Any]:
+    """Return an event's body; empty for what is no readable regular file with an object."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            regular = stat.S_ISREG(os.fstat(fd).st_mode)
+            body = json.loads(file.read(MAX_BODY)) if regular else {}
+    except (OSError, ValueError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
 def _names(directory: str) -> Iterable[str]:
     try:
         return os.listdir(directory)
@@ -126,12 +168,13 @@ def _names(directory: str) -> Iterable[str]:
 def log_errors(context: Context, _results: Results) -> Finding:
     """Group the error lines at the end of the daemon's log."""
     path = context.settings.log_file
-    if not path:
-        return skip("log_file is empty: see journalctl -u pdagent")
+    if not path and context.host.private:
+        return skip("log_file is empty: the daemon writes to its terminal")
     try:
-        lines = tail(path)
+        lines = tail(path) if path else host.run(_JOURNAL).splitlines()
     except FileNotFoundError:
         return ok(f"{path} does not exist yet")
+    path = path or _THE_JOURNAL
     errors = [match for match in map(_LOG_LINE.match, lines) if match]
     recent = [match for match in errors if _age(match.group(1)) < 3600]
     groups = Counter(_kind(match.group(3)) for match in recent).most_common(3)
@@ -144,7 +187,7 @@ def log_errors(context: Context, _results: Results) -> Finding:
         f"{len(recent)} errors in the last hour, most often ({count}): {kind}",
         expected="no error",
         fix="the failed check above says why; else read the log",
-        command=f"sudo tail -n 50 {path}",
+        command=f"sudo {shlex.join(_JOURNAL) if path == _THE_JOURNAL else f'tail -n 50 {path}'}",
         detail=detail,
     )
 

@@ -12,6 +12,7 @@ from pdagent.doctor import host, probe
 from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, ok, skip
 from pdagent.doctor.host import Context
 from pdagent.doctor.network import addresses_of
+from pdagent.doctor.service import epoch
 from pdagent.doctor.tls import DATE_ERRORS, HANDSHAKE_SECONDS, REACHED, trusting_anyone
 
 MAX_SKEW_SECONDS = 120
@@ -27,9 +28,9 @@ def clock(context: Context, results: Results) -> Finding:
     date = remote_date(context, addresses_of(context.events, results))
     if date is None:
         return skip(f"{context.events.host} sends no date")
-    skew = time.time() - date
+    skew, jump = time.time() - date, jump_since_start(context)
     if abs(skew) <= MAX_SKEW_SECONDS:
-        return ok(f"{abs(skew):.0f} s off PagerDuty's", skew_seconds=round(skew, 1))
+        return ok(_right(skew, jump), skew_seconds=round(skew, 1), jump_seconds=round(jump))
     breaks_tls = results["net.tls"].detail.get("verify_code") in DATE_ERRORS
     direction = "ahead of" if skew > 0 else "behind"
     return Finding(
@@ -40,6 +41,27 @@ def clock(context: Context, results: Results) -> Finding:
         command=_clock_command(date),
         detail={"skew_seconds": round(skew, 1)},
     )
+
+
+def _right(skew: float, jump: float) -> str:
+    text = f"{abs(skew):.0f} s off PagerDuty's"
+    if abs(jump) <= MAX_SKEW_SECONDS:
+        return text
+    way = "forward" if jump > 0 else "back"
+    return f"{text}; it was set {way} by {_span(abs(jump))} since the agent started"
+
+
+def jump_since_start(context: Context) -> float:
+    """Return by how many seconds the clock was set since the daemon started.
+
+    The daemon wrote down the time of its start; the boot clock, which nobody sets, says
+    how long ago that was.
+    """
+    process, state = context.host.process, context.host.state
+    noted = epoch(state.get("started_at"))
+    if process is None or state.get("pid") != process.pid or not noted:
+        return 0.0
+    return process.started_at - noted
 
 
 def remote_date(context: Context, addresses: Sequence[str]) -> float | None:

@@ -7,7 +7,7 @@ pd-doctor sets to the daemon's before it asks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from requests import utils
 
@@ -64,10 +64,18 @@ def destination(role: str, url: str) -> Destination:
         role=role,
         url=url,
         host=parts.hostname or "",
-        port=parts.port or _DEFAULT_PORTS.get(parts.scheme, 443),
+        port=_port(parts) or _DEFAULT_PORTS.get(parts.scheme, 443),
         tls=parts.scheme == "https",
         proxy=_proxy_for(url),
     )
+
+
+def _port(parts: SplitResult) -> int | None:
+    """Return the port, None where none is named, -1 where it is not a number."""
+    try:
+        return parts.port
+    except ValueError:
+        return -1
 
 
 def _proxy_for(url: str) -> Proxy | None:
@@ -80,9 +88,8 @@ def parse_proxy(named: str) -> Proxy:
     """Return the proxy that a *_proxy variable names; without a scheme it is http."""
     text = named.strip()
     parts = urlsplit(text if "://" in text else f"http://{text}")
-    try:
-        port = parts.port
-    except ValueError:
+    port = _port(parts)
+    if port == -1:
         return Proxy(parts.scheme, parts.hostname or "", 0, problem="the port is not a number")
     return Proxy(
         scheme=parts.scheme,

@@ -18,6 +18,7 @@ TIMEOUT, UNREACHABLE, CLOSED = "no answer", "unreachable", "nothing listens"
 _RCODES = {0: NOERROR, 1: "FORMERR", 2: SERVFAIL, 3: NXDOMAIN, 4: "NOTIMP", 5: REFUSED}
 _HEADER = struct.Struct("!6H")
 _RECURSION_DESIRED = 0x0100
+PORT = 53
 _TYPE_A, _CLASS_IN = 1, 1
 
 
@@ -37,7 +38,7 @@ def nameservers(path: str = "/etc/resolv.conf") -> list[str]:
 
 def ask(server: str, name: str, *, timeout: float = 3.5) -> str:
     """Return what server says of name: an RCODE's name, TIMEOUT, UNREACHABLE or CLOSED."""
-    address = socket.getaddrinfo(server, 53, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+    address = socket.getaddrinfo(server, PORT, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
     family, kind, protocol, _, sockaddr = address[0]
     question = _question(name)
     try:

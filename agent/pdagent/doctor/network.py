@@ -38,7 +38,8 @@ def find_names(destinations: Sequence[Destination]) -> Finding:
     detail = {one.host: _lookup_detail(one) for one in lookups}
     broken = [one for one in lookups if not one.addresses]
     if not broken:
-        return ok("; ".join(_lookup_summary(one) for one in lookups[:1]), hosts=detail)
+        resolvers = dnsquery.nameservers()
+        return ok(_lookup_summary(lookups[0]), hosts=detail, resolvers=resolvers)
     worst = broken[0]
     status = FAIL if roles[worst.host] == EVENTS else WARN
     seen, fix, command = _explain(worst)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shlex
 import stat
 import time
 from collections import Counter
@@ -13,11 +14,13 @@ from dataclasses import dataclass
 
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok
 from pdagent.doctor.host import AGENT_USER, Context
+from pdagent.doctor.redact import masked_name
 from pdagent.doctor.service import epoch, span
 from pdagent.event import MAX_BODY, mask
 from pdagent.outqueue import layout, ledger
 
 OLD_SECONDS, TOO_OLD_SECONDS = 300, 3600
+_MISSING = "is missing"
 STATE_DIRS = "/usr/share/pdagent/state-dirs"
 # An administrator may leave the way into the queue to the members of a group.
 _GROUP_ONLY = {"outqueue": 0o710}
@@ -78,13 +81,15 @@ def directories(context: Context, _results: Results) -> Finding:
                 f"{full} {fault}",
                 expected=f"a directory of {name}'s with mode {mode:04o}",
                 fix="make it as the package does",
-                command=_mend_command(context, f"-o {name} -g {name} -m {mode:04o} {full}"),
+                command=_mend_command(context, fault, f"-o {name} -g {name} -m {mode:04o} {full}"),
                 detail={"path": full, "mode": f"{mode:04o}"},
             )
     return ok(f"{len(layout.MODES)} directories below {data_dir} are as they should be")
 
 
-def _mend_command(context: Context, arguments: str) -> str:
+def _mend_command(context: Context, fault: str, arguments: str) -> str:
+    if context.host.private and fault == _MISSING:
+        return context.host.service_command("start")  # the daemon makes its own directories
     if not context.host.private and os.path.exists(STATE_DIRS):
         return f"sudo {STATE_DIRS}"
     return f"sudo install -d {arguments}"
@@ -101,7 +106,7 @@ def _directory_fault(path: str, modes: tuple[int, int], owner: int) -> str:
     try:
         info = os.lstat(path)
     except FileNotFoundError:
-        return "is missing"
+        return _MISSING
     if not stat.S_ISDIR(info.st_mode):
         return "is not a directory"
     if info.st_uid != owner:
@@ -225,19 +230,18 @@ def strange(context: Context, _results: Results) -> Finding:
         f"{len(odd)} strange entries: {masked_name(where)} is {fault}",
         expected="event files only",
         fix="remove it; the daemon leaves it alone or sets it aside",
-        command=f"sudo rm -rv -- '{masked_name(path)}'",
+        command=_remove_command(path),
         detail={"entries": [[masked_name(name), why] for name, why in odd[:20]]},
         guide="outqueue-directories",
     )
 
 
-def masked_name(path: str) -> str:
-    """Return an event's path with the key masked; a shell takes what stands there for it."""
-    folder, _, name = path.rpartition("/")
-    parsed = layout.parse(name)
-    if not parsed:
-        return path
-    return f"{folder}/{name.partition('_')[0]}_*{parsed[1][-4:]}.txt"
+def _remove_command(path: str) -> str:
+    """Return what removes an entry; only root's own shell can fill in a masked key."""
+    masked = masked_name(path)
+    if masked == path:
+        return f"sudo rm -rv -- {shlex.quote(path)}"
+    return f"sudo sh -c 'rm -rv -- {masked}'"
 
 
 def _oddity(entry: Entry, state: str) -> str:

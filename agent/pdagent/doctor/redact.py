@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from pdagent.event import mask
+from pdagent.outqueue import layout
 
 HIDDEN = "***"
 _SECRET_NAME = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
@@ -61,3 +62,13 @@ def passwords_in(environ: Mapping[str, str]) -> list[str]:
             pair = value.rpartition("://")[2].rpartition("@")[0]
             found += [pair, pair.partition(":")[2]]
     return found
+
+
+def masked_name(path: str) -> str:
+    """Return an event's path with the key masked; a shell takes what stands there for it."""
+    folder, _, name = path.rpartition("/")
+    parsed = layout.parse(name)
+    if not parsed:
+        return path
+    masked = f"{name.partition('_')[0]}_*{parsed[1][-4:]}.txt"
+    return f"{folder}/{masked}" if folder else masked

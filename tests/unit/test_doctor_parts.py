@@ -1,0 +1,168 @@
+"""The parts that checks are made of: proxies, name servers, certificates, service files."""
+
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+import trustme
+
+from pdagent.doctor import certificate, dnsquery, units
+from pdagent.doctor.basic import misshapen, tail
+from pdagent.doctor.destinations import destination, parse_proxy
+from pdagent.doctor.redact import masked_name
+from pdagent.doctor.service import epoch, span
+
+URL = "https://events.pagerduty.com/v2/enqueue"
+
+
+@pytest.fixture
+def no_proxy_set(monkeypatch):
+    for name in ("https_proxy", "http_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+def test_without_a_proxy_the_peer_is_the_host_itself(no_proxy_set):
+    assert destination("events", URL).peer == ("events.pagerduty.com", 443)
+
+
+def test_with_a_proxy_the_peer_is_the_proxy(no_proxy_set):
+    no_proxy_set.setenv("HTTPS_PROXY", "http://proxy.local:8118")
+    assert destination("events", URL).peer == ("proxy.local", 8118)
+
+
+@pytest.mark.parametrize("exempt", ["localhost,events.pagerduty.com", ".pagerduty.com", "*"])
+def test_no_proxy_exempts_a_host(no_proxy_set, exempt):
+    no_proxy_set.setenv("https_proxy", "http://proxy.local:8118")
+    no_proxy_set.setenv("no_proxy", exempt)
+    assert destination("events", URL).proxy is None
+
+
+@pytest.mark.parametrize(
+    ("named", "shown", "problem"),
+    [
+        ("http://proxy.local:8118", "http://proxy.local:8118", ""),
+        ("proxy.local:8118", "http://proxy.local:8118", ""),
+        ("http://joe:pa55@proxy.local", "http://proxy.local:80", ""),
+        ("http://[fd77::1]:3128", "http://[fd77::1]:3128", ""),
+        ("http://proxy.local:eight", "http://proxy.local:0", "the port is not a number"),
+        ("socks5://proxy.local:1080", "socks5://proxy.local:1080", 'the scheme is "socks5"'),
+        ("http://", "http://:80", "there is no host name"),
+    ],
+)
+def test_a_proxy_variable_is_read_as_requests_reads_it(named, shown, problem):
+    proxy = parse_proxy(named)
+    assert (str(proxy), proxy.problem) == (shown, problem)
+
+
+class NameServer:
+    """A name server on loopback that answers every question with one code, or not at all."""
+
+    def __init__(self, rcode):
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._udp.bind(("127.0.0.1", 0))
+        self._rcode = rcode
+        self.port = self._udp.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        question, sender = self._udp.recvfrom(512)
+        noise = b"\0\0" + question[2:]
+        for ident_and_flags in (noise[:2], question[:2]):
+            flags = bytes([0x81, 0x80 | self._rcode])
+            self._udp.sendto(ident_and_flags + flags + question[4:], sender)
+
+
+@pytest.mark.parametrize(
+    ("rcode", "word"), [(0, "NOERROR"), (2, "SERVFAIL"), (3, "NXDOMAIN"), (5, "REFUSED")]
+)
+def test_each_answer_of_a_name_server_has_its_word(monkeypatch, rcode, word):
+    server = NameServer(rcode)
+    monkeypatch.setattr(dnsquery, "PORT", server.port)
+    assert dnsquery.ask("127.0.0.1", "events.pagerduty.com") == word
+
+
+def test_a_closed_port_is_not_a_silent_server(monkeypatch):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setattr(dnsquery, "PORT", port)
+    assert dnsquery.ask("127.0.0.1", "events.pagerduty.com") == dnsquery.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        ("nameserver 10.0.0.2\nsearch x\nnameserver fd77::1\n", ["10.0.0.2", "fd77::1"]),
+        ("# nameserver 10.0.0.2\n", ["127.0.0.1"]),
+        ("".join(f"nameserver 10.0.0.{n}\n" for n in range(5)), [f"10.0.0.{n}" for n in range(3)]),
+    ],
+)
+def test_resolv_conf_is_read_as_the_system_reads_it(tmp_path, text, servers):
+    path = tmp_path / "resolv.conf"
+    path.write_text(text)
+    assert dnsquery.nameservers(str(path)) == servers
+
+
+def test_a_certificate_is_decoded_without_a_library():
+    issued = trustme.CA(organization_name="Corp").issue_cert("events.pagerduty.com")
+    found = certificate.decode(ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode()))
+    assert found.names == ("events.pagerduty.com",)
+    assert found.issuer.startswith("O=Corp")
+    assert found.not_before < time.time() < found.not_after
+    assert len(found.fingerprint) == 64
+
+
+@pytest.mark.parametrize(
+    ("line", "environ"),
+    [
+        ("https_proxy=http://p:1", {"https_proxy": "http://p:1"}),
+        ('https_proxy="http://p:1"', {"https_proxy": "http://p:1"}),
+        ("export https_proxy='http://p:1'", {"https_proxy": "http://p:1"}),
+        ("#https_proxy=http://p:1", {}),
+        ("no assignment", {}),
+    ],
+)
+def test_an_environment_file_is_read_as_both_init_systems_read_it(line, environ):
+    assert units.assignments([line]) == environ
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong"),
+    [
+        ("0123456789abcdef0123456789abcdef", ""),
+        ("0123456789abcdef", "has 16 characters"),
+        ("0123456789abcdef0123456789abcde ", "holds other characters than letters and digits"),
+    ],
+)
+def test_the_form_of_a_key(key, wrong):
+    assert misshapen(key) == wrong
+
+
+def test_a_file_name_shows_the_last_four_of_its_key_and_still_matches_the_file():
+    name = "1795414578537129_a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6.txt"
+    assert masked_name(f"pdq/{name}") == "pdq/1795414578537129_*c5d6.txt"
+    assert masked_name(name) == "1795414578537129_*c5d6.txt"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(5, "5 s"), (119, "119 s"), (7200, "2 h"), (864000, "10 d")]
+)
+def test_a_duration_is_shown_in_its_largest_sensible_unit(seconds, text):
+    assert span(seconds) == text
+
+
+def test_a_time_that_is_none_is_the_epoch():
+    assert epoch(None) == epoch("soon") == 0.0
+    assert epoch("1970-01-01T00:01:00Z") == 60.0
+
+
+def test_the_tail_of_a_long_file_starts_with_a_whole_line(tmp_path):
+    path = tmp_path / "log"
+    path.write_text("".join(f"line {n}\n" for n in range(1000)))
+    lines = tail(str(path), 100)
+    assert lines[-1] == "line 999"
+    assert lines[0].startswith("line ")
