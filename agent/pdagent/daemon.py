@@ -41,8 +41,8 @@ ROOM_SECONDS = 60.0
 SCAN_SHARE = 10
 """A scan may follow another after this many times its duration: listing stays below a tenth."""
 
-SHORTEST_PAUSE = 0.002
-"""Seconds between two looks at the wake FIFO, whoever floods it."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.002, 0.5
+"""Seconds between two looks at the wake FIFO, whoever floods it, however big the queue is."""
 
 
 class Daemon:
@@ -154,7 +154,10 @@ class Daemon:
     def _is_short(self) -> bool:
         """Tell whether delivered events must make room for those that come."""
         least = self._settings.min_free_mb * housekeeping.MIB
-        return housekeeping.free_bytes(self._settings.outqueue_dir) < least
+        try:
+            return housekeeping.free_bytes(self._settings.outqueue_dir) < least
+        except OSError:
+            return False  # the scan says what is wrong with the queue
 
     def _scan(self, now: float) -> None:
         self._hold()
@@ -175,7 +178,8 @@ class Daemon:
             self._outbox.measure(names)
         self._settle_owed()
         done = time.monotonic()
-        self._look_at = done + max(SHORTEST_PAUSE, SCAN_SHARE * (done - now))
+        pause = min(LONGEST_PAUSE, SCAN_SHARE * (done - now))
+        self._look_at = done + max(SHORTEST_PAUSE, pause)
         self._scan_at = done + self._settings.send_interval_secs
 
     def _settle_owed(self) -> None:
@@ -247,9 +251,9 @@ class Daemon:
         beat, wall = self._heartbeat, time.time()
         beat.begin(time.monotonic())
         with self._sender.lock:
-            body = heartbeat.body(
-                self._agent_id, self._delivery, self._aggregates, wall, beat.greeted
-            )
+            snapshot = heartbeat.snapshot(self._delivery, wall)
+        # Outside the lock: the system's information may ask the name service.
+        body = heartbeat.body(self._agent_id, snapshot, self._aggregates, beat.greeted)
         client = self._new_client()
         try:
             answer = client.exchange(self._settings.effective_heartbeat_url, body)

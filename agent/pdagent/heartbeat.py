@@ -82,24 +82,25 @@ class Heartbeat:
 
 
 def body(
-    agent_id: str, delivery: Delivery, aggregates: dict[str, Any], wall: float, greeted: bool
+    agent_id: str, pending: dict[str, Any], aggregates: dict[str, Any], greeted: bool
 ) -> bytes:
     """Return the request body: 1.x's fields, `system_info` until a beat has succeeded."""
     beat: dict[str, Any] = {
         "agent_id": agent_id,
         "agent_version": __version__,
-        "agent_stats": {"snapshot": _snapshot(delivery, wall), "aggregate": aggregates},
+        "agent_stats": {"snapshot": pending, "aggregate": aggregates},
     }
     if not greeted:
         beat["system_info"] = _system_info()
     return json.dumps(beat, separators=(",", ":"), sort_keys=True).encode()
 
 
-def _snapshot(delivery: Delivery, wall: float) -> dict[str, Any]:
+def snapshot(delivery: Delivery, wall: float) -> dict[str, Any]:
+    """Return what is pending and throttled; wall is the time of day in seconds."""
     lanes = [lane for lane in delivery.lanes.values() if lane.pending]
-    snapshot: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     if lanes:
-        snapshot["pending_events"] = {
+        found["pending_events"] = {
             "count": delivery.pending,
             "oldest_age_secs": max(_age(lane.pending[0], wall) for lane in lanes),
             "newest_age_secs": min(_age(lane.pending[-1], wall) for lane in lanes),
@@ -107,8 +108,8 @@ def _snapshot(delivery: Delivery, wall: float) -> dict[str, Any]:
         }
     throttled = sum(lane.attempts > 0 for lane in lanes)
     if throttled:
-        snapshot["throttled_service_keys_count"] = throttled
-    return snapshot
+        found["throttled_service_keys_count"] = throttled
+    return found
 
 
 def _age(name: str, wall: float) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from pdagent import __version__
 from pdagent.delivery import Delivery
-from pdagent.heartbeat import ATTEMPTS, INTERVAL_SECONDS, RETRY_SECONDS, Heartbeat, body
+from pdagent.heartbeat import ATTEMPTS, INTERVAL_SECONDS, RETRY_SECONDS, Heartbeat, body, snapshot
 from pdagent.verdict import THROTTLED, Answer, Verdict
 
 WALL = 1_800_000_000.0
@@ -86,7 +86,7 @@ def test_a_beat_that_never_ends_is_not_begun_again_at_once() -> None:
 
 
 def test_the_first_body_tells_about_the_system() -> None:
-    sent = json.loads(body("id", Delivery(60, 60), AGGREGATES, WALL, greeted=False))
+    sent = json.loads(body("id", {}, AGGREGATES, greeted=False))
     assert sent["agent_id"] == "id"
     assert sent["agent_version"] == __version__
     assert sent["agent_stats"] == {"aggregate": AGGREGATES, "snapshot": {}}
@@ -101,7 +101,7 @@ def test_the_first_body_tells_about_the_system() -> None:
 
 
 def test_later_bodies_do_not() -> None:
-    assert "system_info" not in json.loads(body("id", Delivery(60, 60), {}, WALL, greeted=True))
+    assert "system_info" not in json.loads(body("id", {}, {}, greeted=True))
 
 
 def test_the_snapshot_tells_what_is_pending() -> None:
@@ -111,7 +111,7 @@ def test_the_snapshot_tells_what_is_pending() -> None:
     job = delivery.take(0)
     assert job is not None
     delivery.settle(job, Verdict(THROTTLED, "throttled"), 0)
-    sent = json.loads(body("id", delivery, {}, WALL, greeted=True))
+    sent = json.loads(body("id", snapshot(delivery, WALL), {}, greeted=True))
     assert sent["agent_stats"]["snapshot"] == {
         "pending_events": {
             "count": 2,

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -91,15 +92,17 @@ def test_an_event_settled_during_a_scan_does_not_come_again(
     outbox: Outbox, pending: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox.scan()
-    listing = os.listdir
+    scandir = os.scandir
 
-    def settled_meanwhile(path: str) -> list[str]:
-        names = listing(path)
+    @contextmanager
+    def settled_meanwhile(path: str) -> Iterator[list[os.DirEntry[str]]]:
+        with scandir(path) as entries:
+            found = list(entries)
         outbox.settle(NAME, layout.SUC)
-        return names
+        yield found
 
-    monkeypatch.setattr(os, "listdir", settled_meanwhile)
-    assert outbox.scan().arrived == {}
+    monkeypatch.setattr(os, "scandir", settled_meanwhile)
+    assert outbox.scan() == ({}, [], set())
 
 
 # --- reading

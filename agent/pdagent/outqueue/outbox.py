@@ -71,11 +71,20 @@ class Outbox:
         return sum(list(self._known.values()))
 
     def scan(self) -> Scan:
-        """List pdq once and say what is new and what is gone."""
+        """Look through pdq once and say what is new and what is gone.
+
+        Name by name, as a list of 100,000 known names would take as much memory again.
+        """
         self._left = set()
-        listed = os.listdir(self._pdq)
         known, left = self._known, self._left
-        fresh = [name for name in listed if name not in known and name not in left]
+        fresh, seen = [], 0
+        with os.scandir(self._pdq) as entries:
+            for entry in entries:
+                if entry.name in known:
+                    seen += 1
+                elif entry.name not in left:
+                    fresh.append(entry.name)
+        vanished = self._vanished() if seen < len(known) else set()
         arrived: dict[str, list[str]] = {}
         foreign = []
         for name in sorted(fresh):
@@ -85,10 +94,14 @@ class Outbox:
                 foreign.append(name)
             else:
                 arrived.setdefault(parsed[1], []).append(name)
-        vanished = set() if len(known) == len(listed) else set(known).difference(listed)
-        for name in vanished:
-            known.pop(name, None)
         return Scan(arrived, foreign, vanished)
+
+    def _vanished(self) -> set[str]:
+        """Forget and return the known names that are not in pdq any more."""
+        gone = set(self._known).difference(os.listdir(self._pdq))
+        for name in gone:
+            self._known.pop(name, None)
+        return gone
 
     def measure(self, names: list[str]) -> None:
         """Look up the sizes of these entries, for `bytes`."""
