@@ -41,7 +41,7 @@ ROOM_SECONDS = 60.0
 SCAN_SHARE = 10
 """A scan may follow another after this many times its duration: listing stays below a tenth."""
 
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.002, 0.5
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.002, 1.0
 """Seconds between two looks at the wake FIFO, whoever floods it, however big the queue is."""
 
 
