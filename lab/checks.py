@@ -67,7 +67,7 @@ def stages() -> dict[str, list[list[str]]]:
         "packages": [[sys.executable, "-m", "lab.packages"]],
         "images": [images],
         "unit": [
-            pytest("tests/unit", "tests/emulator", "-n", "2"),
+            pytest("tests/unit", "tests/emulator", "tests/lab", "-n", "2"),
             other_python("debian11-python"),
             other_python("debian13-python"),
         ],
