@@ -72,7 +72,7 @@ def stages() -> dict[str, list[list[str]]]:
             other_python("debian13-python"),
         ],
         "integration": [pytest("tests/integration"), pytest("tests/torture")],
-        "packaging": [pytest("tests/packaging")],
+        "packaging": [pytest("tests/packaging", "-n2", "--dist=worksteal")],
         "role": [pytest("tests/role")],
         "molecule": [[sys.executable, "-m", "lab.scenarios"]],
     }

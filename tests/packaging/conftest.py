@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,14 +28,22 @@ class Packages(NamedTuple):
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    """This tree's packages, those of a later version, and stand-ins for 1.7."""
-    scratch = tmp_path_factory.mktemp("packages")
-    later = builds.copy_tree(scratch / "later-tree", "2.0.1")
-    return Packages(
-        builds.build(ROOT, scratch / "current"),
-        builds.build(later, scratch / "later"),
-        builds.build_version1(scratch / "version1", scratch / "stand-ins"),
-    )
+    """This tree's packages, those of a later version, and stand-ins for 1.7.
+
+    Parallel workers of one run share them; the first one builds.
+    """
+    top = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        top = top.parent
+    found = Packages(top / "current", top / "later", top / "version1")
+    with (top / "packages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not found.version1.exists():
+            builds.build(ROOT, found.current)
+            later = builds.copy_tree(top / "later-tree", "2.0.1")
+            builds.build(later, found.later)
+            builds.build_version1(found.version1, top / "stand-ins")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -19,25 +19,32 @@ _measured: dict[str, str] = {}
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
-    """Note how a test of the matrix ended."""
-    report = (yield).get_result()
+    """Put the image into the report, which alone travels between processes."""
     callspec = getattr(item, "callspec", None)
-    if callspec is None or "machine" not in callspec.params:
+    if call.when == "setup" and callspec is not None and "machine" in callspec.params:
+        item.user_properties.append(("machine", callspec.params["machine"]))
+    yield
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note how a test of the matrix ended."""
+    properties = dict(report.user_properties)
+    image = properties.pop("machine", None)
+    if report.when == "call" and image is None:
+        _measured.update(properties)
+    if image is None or not (report.when == "call" or report.failed):
         return
-    row = item.originalname.removeprefix("test_").replace("_", " ")
-    cells = _outcomes.setdefault(row, {})
-    if report.when == "call" or report.failed:
-        cells[callspec.params["machine"]] = "ok" if report.passed else "FAILED"
-        cells.update({k: v for k, v in cells.items() if v == "FAILED"})
-    for name, value in item.user_properties:
-        _measured[f"{name}, {callspec.params['machine']}"] = value
+    name = report.nodeid.split("::")[-1].split("[")[0]
+    cells = _outcomes.setdefault(name.removeprefix("test_").replace("_", " "), {})
+    cells[image] = "FAILED" if report.failed or cells.get(image) == "FAILED" else "ok"
+    _measured.update({f"{name}, {image}": value for name, value in properties.items()})
 
 
 def table() -> str:
     """Return the matrix in Markdown, and what was measured below it."""
     images = sorted({image for cells in _outcomes.values() for image in cells})
     lines = ["| what happens | " + " | ".join(images) + " |", "|---" * (len(images) + 1) + "|"]
-    for row, cells in _outcomes.items():
+    for row, cells in sorted(_outcomes.items()):
         lines.append(f"| {row} | " + " | ".join(cells.get(i, "") for i in images) + " |")
     lines += [""] + [f"- {name}: {value}" for name, value in sorted(_measured.items())]
     return "\n".join(lines) + "\n"
@@ -45,7 +52,7 @@ def table() -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the table and keep it."""
-    if not _outcomes:
+    if not (_outcomes or _measured):
         return
     TABLE.parent.mkdir(exist_ok=True)
     Path(TABLE).write_text(table())

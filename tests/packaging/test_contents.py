@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 import re
+import shutil
 import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,7 @@ from tests.packaging.machine import FAMILIES, ROOT
 
 COMMON = ROOT / "packaging" / "common"
 COMMANDS = sorted(path.name for path in (ROOT / "agent" / "bin").iterdir())
+Record = Callable[[str, object], None]
 SYSTEM_PATH = {**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 
@@ -31,12 +36,6 @@ def run(*command: object, **options: object) -> str:
     )  # fmt: skip
     assert done.returncode == 0, f"{command[0]}: exit {done.returncode}\n{done.stdout}"
     return done.stdout
-
-
-def keep(name: str, text: str) -> None:
-    """Keep a tool's output where the run's results lie."""
-    (ROOT / "build").mkdir(exist_ok=True)
-    (ROOT / "build" / name).write_text(text)
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +55,9 @@ def deb_scripts(packages: Packages, tmp_path_factory: pytest.TempPathFactory) ->
     return root
 
 
-def test_two_builds_elsewhere_at_another_time_are_identical(packages: Packages, tmp_path) -> None:
+def test_two_builds_elsewhere_at_another_time_are_identical(
+    packages: Packages, tmp_path: Path, record_property: Record
+) -> None:
     tree = builds.copy_tree(tmp_path / "some where else" / "tree")
     for path in tree.rglob("*"):
         os.utime(path, (1, 1), follow_symlinks=False)
@@ -66,7 +67,9 @@ def test_two_builds_elsewhere_at_another_time_are_identical(packages: Packages, 
     again = builds.build(tree, tmp_path / "out", env=environment, umask=0o077)
     sums = [(d / "SHA256SUMS").read_text() for d in (packages.current, again)]
     assert sums[0] == sums[1]
-    keep("two-builds.txt", "\n".join(sums))
+    for which, text in zip(("first", "second"), sums):
+        for checksum, name in (line.split() for line in text.splitlines()):
+            record_property(f"SHA-256 of {name}, {which} build", checksum)
 
 
 def test_checksums_are_those_of_the_packages(packages: Packages) -> None:
@@ -172,13 +175,15 @@ def test_zsh_takes_the_completions(installed: Path) -> None:
         run("zsh", "-n", path)
 
 
-def test_unit_is_exposed_no_more_than_one_and_a_half(installed: Path) -> None:
+def test_unit_is_exposed_no_more_than_one_and_a_half(
+    installed: Path, record_property: Record
+) -> None:
     unit = next(installed.glob("lib/systemd/system/pdagent.service"))
     text = run(
         "systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15", unit
     )
-    keep("unit-security.txt", text)
     score = re.search(r"Overall exposure level for pdagent.service: ([\d.]+)", text)
+    record_property("systemd-analyze security", score[1])
     assert float(score[1]) <= 1.5
 
 
@@ -192,19 +197,19 @@ def test_init_script_and_drop_ins_are_well_formed(installed: Path) -> None:
         assert "pdagent.service.d/" in text
 
 
-def test_lintian_finds_nothing(packages: Packages) -> None:
+def test_lintian_finds_nothing(packages: Packages, record_property: Record) -> None:
     found = run(
         "lintian", "--allow-root", "--fail-on", "error,warning",
         next(packages.current.glob("*.deb")), next(packages.current.glob("source/*.dsc")),
     )  # fmt: skip
-    keep("lintian.txt", found or "no errors, no warnings\n")
+    record_property("lintian", found.strip() or "no errors, no warnings")
 
 
-def test_rpmlint_finds_nothing(packages: Packages) -> None:
+def test_rpmlint_finds_nothing(packages: Packages, record_property: Record) -> None:
     config = ROOT / "packaging" / "rpm" / "rpmlint.toml"
     spec = ROOT / "packaging" / "rpm" / "pdagent.spec"
     found = run("rpmlint", "-c", config, *packages.current.glob("*.rpm"), spec)
-    keep("rpmlint.txt", found)
+    record_property("rpmlint", found.split(";")[-2].strip())
     assert "0 errors, 0 warnings" in found
 
 
@@ -214,6 +219,22 @@ def test_every_lint_filter_has_its_reason() -> None:
         filters = [n for n, line in enumerate(lines) if line.startswith(("pdagent:", "    '"))]
         assert filters
         assert all(lines[n - 1].lstrip().startswith("#") for n in filters)
+
+
+def test_bills_of_materials_are_complete_and_repeatable(packages: Packages, tmp_path: Path) -> None:
+    for again in ("first", "second"):
+        shutil.copytree(packages.current, tmp_path / again)
+        run(sys.executable, ROOT / "packaging" / "sbom", tmp_path / again)
+    bills = sorted((tmp_path / "first").glob("*.cdx.json"))
+    assert len(bills) == 3
+    for path in bills:
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
+        bill = json.loads(path.read_text())
+        assert bill["metadata"]["component"]["name"].startswith("pdagent")
+        needs = {part["name"] for part in bill["components"] if part["type"] == "library"}
+        assert needs >= ({"pdagent"} if "sysvinit" in path.name else {"python3-requests"})
+    files = {part["name"] for part in json.loads(bills[0].read_text())["components"]}
+    assert any(name.endswith("/bin/pdagentd") for name in files)
 
 
 def test_python_of_the_packages_compiles_on_the_oldest_python_promised(installed: Path) -> None:
