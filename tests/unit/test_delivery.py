@@ -204,6 +204,13 @@ def test_what_cannot_be_the_events_fault_never_quarantines(verdict: Verdict) -> 
     assert {move.to for move in fail_while_another_succeeds(desk, 20, verdict)} == {""}
 
 
+def test_attempts_that_found_no_network_bring_quarantine_no_nearer() -> None:
+    desk = Desk(retry_limit=10)
+    desk.queue("a")
+    moves = fail_while_another_succeeds(desk, 9, NO_DNS) + fail_while_another_succeeds(desk, 10)
+    assert [move.to for move in moves] == [""] * 18 + ["err"]
+
+
 def test_a_lonely_lane_asks_for_a_proof_and_then_quarantines() -> None:
     desk = Desk(retry_limit=4)
     desk.queue("a")
