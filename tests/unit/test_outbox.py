@@ -1,4 +1,4 @@
-"""The daemon's side of the queue, and what neighbours put there: promises 3, 4, 10 and 11."""
+"""The daemon's side of the queue, and what neighbours put there: promises 3, 4, 5, 10, 11."""
 
 from __future__ import annotations
 
@@ -285,6 +285,22 @@ def test_on_a_full_disk_an_event_moves_to_err_without_its_reason(
     monkeypatch.setattr("pdagent.outqueue.outbox.write_json", full)
     outbox.reject(NAME, {})
     assert os.listdir(queue / "err") == [NAME]
+
+
+def test_the_reason_is_there_before_the_event(
+    outbox: Outbox, queue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[list[str]] = []
+    move = Outbox._move
+
+    def watched(box: Outbox, name: str, target: str, to: str) -> None:
+        there.append(os.listdir(queue / "err"))
+        move(box, name, target, to)
+
+    monkeypatch.setattr(Outbox, "_move", watched)
+    outbox.scan()
+    outbox.reject(pending.name, {"outcome": "refused"})
+    assert there == [[layout.reason_name(pending.name)]]
 
 
 def test_nothing_in_err_is_replaced(outbox: Outbox, queue: Path, pending: Path) -> None:
