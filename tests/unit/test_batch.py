@@ -138,6 +138,13 @@ def test_the_last_line_needs_no_line_end_and_latin_1_does_no_harm(run, bodies, m
     assert bodies()[0]["client"] == "café"
 
 
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(run, bodies):
+    raw = json.dumps(V2).encode()
+
+    assert run([b"\xef\xbb\xbf" + raw + b"\r", b"\r", raw + b"\r"])[0] == 0
+    assert len(bodies()) == 2
+
+
 def test_a_full_queue_exits_3(run, config):
     with open(config, "a") as file:
         file.write("max_queue_mb = 1\n")

@@ -96,7 +96,7 @@ class _Batch:
         if len(line) > MAX_LINE:
             raise EventError(f"line is too long: the limit is {MAX_LINE} bytes")
         try:
-            body = json.loads(line.decode("utf-8", "surrogateescape"))
+            body = json.loads(line.decode("utf-8-sig", "surrogateescape"))
         except (ValueError, RecursionError) as error:
             raise EventError(f"not a JSON object: {error}") from None
         has_key = isinstance(body, dict) and ("service_key" in body or "routing_key" in body)
