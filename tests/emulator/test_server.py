@@ -256,6 +256,7 @@ def meet(emulator, **options):
     """The TLS version of a fresh connection, or the handshake's error."""
     where = urlsplit(emulator.url)
     context = ssl.create_default_context(cafile=emulator.ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # Debian's Python leaves it to OpenSSL
     for name, value in options.items():
         setattr(context, name, value)
     with socket.create_connection((where.hostname, where.port)) as plain:
