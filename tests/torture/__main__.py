@@ -22,7 +22,7 @@ partial = functools.partial
 TORTURES: dict[str, tuple[Torture, Torture]] = {
     "kills": (
         partial(kills.run, events=1000, keys=20, kills=60, seed=1),
-        partial(kills.run, events=10_000, keys=20, kills=500, seed=2),
+        partial(kills.run, events=10_000, keys=20, kills=500, seed=2, answer_secs=0.002),
     ),
     "syscalls-submit": (syscalls.submit, syscalls.submit),
     "syscalls-settle": (partial(syscalls.settle, actions=("SIGKILL",)), syscalls.settle),

@@ -21,7 +21,6 @@ from tests.torture.outcome import Outcome
 from tests.torture.site import host_of, pagerduty
 
 _MEAN_SECS_BETWEEN_KILLS = 0.12
-_ANSWER_SECS = 0.005
 
 
 @dataclass
@@ -64,8 +63,13 @@ class Lane:
         return self.directory / f"lane-{self.number}-{self.starts}.txt"
 
 
-def run(directory: Path, *, events: int, keys: int, kills: int, seed: int) -> Outcome:
-    """Send ``events`` over ``keys`` keys while ``kills`` processes are killed."""
+def run(
+    directory: Path, *, events: int, keys: int, kills: int, seed: int, answer_secs: float = 0
+) -> Outcome:
+    """Send ``events`` over ``keys`` keys while ``kills`` processes are killed.
+
+    Answers that take ``answer_secs`` make kills hit between the answer and the rename.
+    """
     outcome = Outcome()
     chance = random.Random(seed)
     lanes = [Lane(one, directory, events // keys) for one in range(keys)]
@@ -73,8 +77,7 @@ def run(directory: Path, *, events: int, keys: int, kills: int, seed: int) -> Ou
         pagerduty(directory / "pagerduty") as emulator,
         host_of(directory / "host", emulator) as host,
     ):
-        # Requests that take a while, so that kills hit between the answer and the rename.
-        emulator.fault("slow", times=None, delay=_ANSWER_SECS)
+        emulator.fault("slow", times=None, delay=answer_secs)
         daemon_kills = _storm(host, lanes, kills, chance, outcome)
         host.until_settled(timeout=300)
         host.stop()
