@@ -18,6 +18,13 @@ pytest_plugins = ["tests.packaging.lifecycle_table"]
 HOSTS = ("debian12-systemd", "debian12-sysv", "rpm-systemd", "rpm-sysv")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that boot hosts and install packages the time that a busy machine takes."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 class Packages(NamedTuple):
     """Directories of built packages."""
 

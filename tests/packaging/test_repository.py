@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -58,9 +58,11 @@ class Keys:
 
 
 @pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    """Two signing keys."""
-    return Keys(tmp_path_factory.mktemp("gnupg"))
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keys]:
+    """Two signing keys; the agent that gpg starts for them ends with the run."""
+    home = tmp_path_factory.mktemp("gnupg")
+    yield Keys(home)
+    subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=True)
 
 
 @pytest.fixture(scope="session")
