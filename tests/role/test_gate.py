@@ -50,9 +50,9 @@ def test_unhealthy_canary_stops_the_rollout_and_says_what_to_do(roll_out):
     run = roll_out(pdagent_proxy={"https_proxy": "http://127.0.0.1:9"})
     assert run.code != 0
     assert NEXT not in run.changed
-    assert f"{CANARY}: pd-doctor found" in run.words
-    for word in ("proxy.tcp", "seen:", "expected:", "fix:", "command:"):
-        assert word in run.words
+    assert f"{CANARY}: pd-doctor found proxy.tcp" in run.words
+    for label in ("seen:", "expected:", "fix:", "command:"):
+        assert label in run.words
 
 
 def test_well_canary_lets_the_rest_follow(roll_out):
