@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pdagent.outqueue import layout
 from tests.neighbours import open_to_all
+
+# How long an example takes says something about the machine, not about the agent.
+settings.register_profile(
+    "unit", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("unit")
 
 
 @pytest.fixture
