@@ -120,7 +120,7 @@ CHECKS = (
         guide="proxy-network-issues",
         run=heartbeat,
         needs=("net.tcp", "proxy.connect", "net.tls"),
-        limit=7.0,
+        limit=12.0,
         network=True,
     ),
     Check(
@@ -130,7 +130,7 @@ CHECKS = (
         guide="network-troubleshooting",
         run=events,
         needs=("net.tcp", "proxy.connect", "net.tls"),
-        limit=7.0,
+        limit=12.0,
         network=True,
     ),
 )

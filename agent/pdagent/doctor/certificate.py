@@ -25,11 +25,6 @@ class Certificate:
     names: tuple[str, ...]
     fingerprint: str
 
-    @property
-    def is_root(self) -> bool:
-        """Whether it is its own issuer."""
-        return self.subject == self.issuer
-
     def as_json(self) -> dict[str, Any]:
         """Return the certificate for a Finding's detail."""
         return {
@@ -83,7 +78,7 @@ _SHORT = {"commonName": "CN", "organizationName": "O", "organizationalUnitName":
 
 
 def _name(rdns: Any) -> str:
-    """Return a distinguished name's CN, or its O and OU where it has no CN."""
+    """Return a distinguished name's CN, or its O or OU where it has none."""
     parts = {key: value for rdn in rdns for key, value in rdn}
-    chosen = ["commonName"] if "commonName" in parts else list(_SHORT)
-    return ", ".join(f"{_SHORT[key]}={parts[key]}" for key in chosen if key in parts) or "no name"
+    chosen = next((key for key in _SHORT if key in parts), "")
+    return f"{_SHORT[chosen]}={parts[chosen]}" if chosen else "no name"

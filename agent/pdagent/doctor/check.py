@@ -81,7 +81,7 @@ class Check:
     needs: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     follows: tuple[str, ...] = ()
-    limit: float = 5.0
+    limit: float = 10.0
     network: bool = False
 
 

@@ -117,7 +117,7 @@ CHECKS = (
         run=clock,
         needs=REACHED,
         after=("net.dns", "proxy.dns", "proxy.tcp", "net.tls"),
-        limit=7.0,
+        limit=12.0,
         network=True,
     ),
 )

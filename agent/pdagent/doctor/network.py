@@ -278,7 +278,7 @@ def _connected(attempts: Sequence[probe.Attempt], detail: Mapping[str, object]) 
     good = [one for one in attempts if not one.error]
     slow = [one for one in attempts if one.error == probe.TIMEOUT]
     best = min((one.seconds for one in good), default=0.0)
-    text = f"{len(good)} of {len(attempts)} addresses connect, in {best * 1000:.0f} ms"
+    text = f"{len(good)} of {len(attempts)} addresses connect, in {best * 1000:.1f} ms"
     if not slow:
         return Finding(OK, text, detail=detail)
     return Finding(

@@ -84,7 +84,7 @@ def directories(context: Context, _results: Results) -> Finding:
                 command=_mend_command(context, fault, f"-o {name} -g {name} -m {mode:04o} {full}"),
                 detail={"path": full, "mode": f"{mode:04o}"},
             )
-    return ok(f"{len(layout.MODES)} directories below {data_dir} are as they should be")
+    return ok(f"{len(layout.MODES)} directories with the right owner and mode")
 
 
 def _mend_command(context: Context, fault: str, arguments: str) -> str:
@@ -290,6 +290,7 @@ CHECKS = (
         guide="outqueue-directories",
         run=directories,
         needs=("service.user",),
+        follows=("service.unit",),
     ),
     Check(
         id="queue.pending",

@@ -96,7 +96,7 @@ class Text:
                 lines += [line for result in members for line in self._result(result)]
                 lines.append("")
         lines.append(self._verdict(results, seconds))
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines)
 
     def _is_shown(self, result: Result) -> bool:
         """Leave out what does not arise on this host, unless all is asked for."""

@@ -114,7 +114,7 @@ def _trusted(destination: Destination, done: Handshake, ca_file: str) -> Finding
     days = int((min(one.not_after for one in done.chain) - time.time()) / DAY) if done.chain else 0
     root = done.chain[-1].issuer.partition("=")[2] if done.chain else "unknown"
     added = intercepting_ca(done.chain, ca_file)
-    via = ", a CA added to this host: TLS is intercepted" if added else ""
+    via = ", which was added to this host: TLS is intercepted" if added else ""
     text = f"{done.version.replace('v', ' ')}, chain valid for {days} days, root {root}{via}"
     detail = {"host": str(destination), "days": days, "added_ca": added, **done.as_json()}
     if days >= EXPIRY_DAYS or not done.chain:
@@ -135,16 +135,19 @@ def intercepting_ca(chain: Sequence[Certificate], ca_file: str) -> str:
         return ""
     if ca_file:
         return chain[-1].issuer
-    return chain[-1].issuer if chain[-1].fingerprint in _added_fingerprints() else ""
+    top = chain[-1]  # the root, or before Python 3.10 the leaf
+    known = any(one.fingerprint == top.fingerprint or one.subject == top.issuer for one in _added())
+    return top.issuer if known else ""
 
 
-def _added_fingerprints() -> set[str]:
-    found = set()
+def _added() -> list[Certificate]:
+    """Return the authorities that this host's administrator added."""
+    found = []
     for pattern in _LOCAL_CA_FILES:
         for path in glob.glob(pattern, recursive=True):
             with suppress(OSError, ValueError), open(path, encoding="ascii") as file:
                 der = ssl.PEM_cert_to_DER_cert(file.read())
-                found.add(certificate.decode(der).fingerprint)
+                found.append(certificate.decode(der))
     return found
 
 
@@ -292,7 +295,7 @@ CHECKS = (
         needs=REACHED,
         after=("net.dns", "proxy.dns", "net.tcp", "proxy.tcp"),
         follows=("net.tls",),
-        limit=7.0,
+        limit=12.0,
         network=True,
     ),
 )

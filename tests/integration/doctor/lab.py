@@ -307,6 +307,14 @@ class Lab:
                 f"python3 -c 'import socket; socket.create_connection((\"{PROXY}\", {port}))'"
             )
 
+    def starve_squid(self) -> None:
+        """Cut squid's own way out."""
+        self.net.run(
+            "nft add table inet starve; nft 'add chain inet starve out"
+            " { type filter hook output priority 0; }';"
+            " nft add rule inet starve out meta skuid proxy tcp dport 443 reject with tcp reset"
+        )
+
     def stop_proxies(self) -> None:
         """Stop both."""
         self.net.run(

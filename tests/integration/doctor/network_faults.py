@@ -187,7 +187,6 @@ TLS = (
     ),
 )
 
-ALLOW = "http_access allow all"
 PROXIES = (
     Fault(
         "the proxy's variable says https:// of a plain proxy",
@@ -252,11 +251,8 @@ PROXIES = (
         "proxy.connect",
         "503",
         "curl -v --proxy",
-        proxied(
-            "http://proxy.example:3128",
-            squid=f"{ALLOW}\ndns_nameservers 127.0.0.9\ndns_timeout 1 second",
-        ),
-        world=lambda lab, _host: lab.serve_proxies(),
+        lambda lab, host: (proxied("http://proxy.example:3128")(lab, host), lab.starve_squid()),
+        world=lambda lab, _host: lab.net.run("nft flush ruleset"),
     ),
     Fault(
         "the daemon was started before the proxy was set",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.doctor import host_faults, network_faults
+from tests.integration.doctor.lab import ROOT
 
+DOCS = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8").splitlines()
 NETWORK = (
     *network_faults.NETWORK,
     *network_faults.TLS,
@@ -31,7 +33,14 @@ def one_fault_is_one_failure_and_its_command_mends_it(fault, lab, host, fault_ta
     else:
         host.follow(failure["command"].replace(*fault.replace), fault.edit)
     assert failures(host.doctor()) == {}
-    fault_table.append((fault.name, failure))
+    row = table_row(fault.name, failure)
+    fault_table.append(row)
+    assert row in DOCS, "docs/doctor.md shows another row: see build/doctor-faults.md"
+
+
+def table_row(fault, failure):
+    command = failure["command"].replace("|", "\\|")
+    return f"| {fault} | `{failure['id']}` | `{command}` |"
 
 
 def name(fault):
