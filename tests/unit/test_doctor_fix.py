@@ -5,6 +5,8 @@ import pytest
 from pdagent.doctor import fix
 from pdagent.doctor.check import FAIL, OK, Finding, Result
 
+COPY = "/usr/share/pdagent/service/pdagent.service"
+
 
 @pytest.mark.parametrize(
     ("command", "steps"),
@@ -13,6 +15,13 @@ from pdagent.doctor.check import FAIL, OK, Finding, Result
         (
             "sudo systemctl daemon-reload && sudo systemctl restart pdagent",
             (("systemctl", "daemon-reload"), ("systemctl", "restart", "pdagent")),
+        ),
+        *(
+            (
+                f"sudo install -m 644 {COPY} {folder}/",
+                (("install", "-m", "644", COPY, f"{folder}/"),),
+            )
+            for folder in ("/usr/lib/systemd/system", "/lib/systemd/system")
         ),
         ("sudo /usr/share/pdagent/state-dirs", (("/usr/share/pdagent/state-dirs",),)),
     ],

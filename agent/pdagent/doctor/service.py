@@ -135,7 +135,7 @@ def _lost(what: str, copy: str, restore: str) -> Finding:
 
 
 def _restore_unit_command() -> str:
-    folder = "/usr/lib/systemd/system" if os.path.isdir("/usr/lib/systemd/system") else "/lib/systemd/system"
+    folder = units.package_folder()
     return (
         f"sudo install -m 644 {UNIT_COPY} {folder}/ && sudo systemctl daemon-reload"
         " && sudo systemctl enable --now pdagent"

@@ -29,6 +29,11 @@ def unit_paths() -> list[str]:
     return [path for path in (f"{one}/{UNIT}" for one in _FOLDERS) if os.path.lexists(path)]
 
 
+def package_folder() -> str:
+    """Return where packages put units: hosts from before the /usr merge have /lib alone."""
+    return next((one for one in _FOLDERS[-2:] if os.path.isdir(one)), _FOLDERS[-1])
+
+
 def drop_ins() -> list[str]:
     """Return the unit's drop-ins in the order in which they are applied."""
     found: dict[str, str] = {}
