@@ -18,6 +18,7 @@ NAME = "pdagent-role"
 RELEASES = ROOT / ".cache/role-releases"
 NEXT_VERSION = "2.0.1"
 PODMAN_FAILED = 125
+TIMEOUT_SECONDS = 900
 
 
 class Testbed:
@@ -85,6 +86,13 @@ class Testbed:
         """Return the version of the package on a host."""
         ask = "dpkg-query -Wf '${Version}' pdagent || rpm -q --qf '%{VERSION}' pdagent"
         return self.shell(host, f"({ask}) 2>/dev/null").split("-")[0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first test of a module the time to roll out over its hosts."""
+    for item in items:
+        if item.path.is_relative_to(ROOT / "tests/role"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
 
 
 @pytest.fixture(scope="session")
