@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdagent import __version__
-from pdagent.commands import nagios, send, sensu, zabbix
+from pdagent.commands import doctor, nagios, send, sensu, zabbix
 from pdagent.commands.options import FLAG, MAYBE, REPEAT, Command, Option
 
-COMMANDS = [send.COMMAND, nagios.COMMAND, zabbix.COMMAND, sensu.COMMAND]
+COMMANDS = [send.COMMAND, nagios.COMMAND, zabbix.COMMAND, sensu.COMMAND, doctor.COMMAND]
 TOY = Command(
     "toy",
     (

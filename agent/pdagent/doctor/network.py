@@ -137,7 +137,7 @@ def route(context: Context, results: Results) -> Finding:
     source = context.settings.source_address
     addresses = _all_addresses(results) or _outside(dnsquery.nameservers())
     if not addresses:
-        return _route_without_names(context)
+        return _route_without_names()
     ways: dict[str, str] = {}
     errors: dict[str, str] = {}
     for address in addresses:
@@ -188,7 +188,7 @@ def addresses_of(destination: Destination, results: Results) -> list[str]:
     return [one["address"] for one in tried if not one["error"]] or found
 
 
-def _route_without_names(_context: Context) -> Finding:
+def _route_without_names() -> Finding:
     if _default_route():
         return ok("there is a default route", source={}, errors={})
     return _no_route("the internet", {"source": {}, "errors": {}})

@@ -8,8 +8,12 @@ import tarfile
 import time
 
 import jsonschema
+import pytest
 
 from tests.integration.doctor.lab import DROP_INS, KEY, ROOT
+
+# The first test also builds the package and boots a host.
+pytestmark = pytest.mark.timeout(600)
 
 SCHEMA = json.loads((ROOT / "docs" / "doctor-schema.json").read_text(encoding="utf-8"))
 BUILD = ROOT / "build"

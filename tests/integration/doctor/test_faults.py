@@ -7,6 +7,9 @@ import pytest
 from tests.integration.doctor import host_faults, network_faults
 from tests.integration.doctor.lab import ROOT
 
+# The first test also builds the package and boots a host.
+pytestmark = pytest.mark.timeout(600)
+
 DOCS = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8").splitlines()
 NETWORK = (
     *network_faults.NETWORK,
