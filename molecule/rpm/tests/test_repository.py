@@ -11,4 +11,4 @@ def test_packages_and_metadata_must_both_be_signed(host):
 
 def test_installed_package_carries_the_signature_of_the_repository(host):
     signature = host.check_output("rpm -q --queryformat '%{RSAHEADER:pgpsig}' pdagent")
-    assert signature.startswith("RSA/SHA512")
+    assert signature.startswith(("RSA/SHA256", "RSA/SHA512"))

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 PLACES = "/etc /lib/systemd /run /usr/bin /usr/lib /usr/sbin /usr/share /var/lib /var/log"
 # What package managers remember of any package, and the CA of the test run.
-NOT_OURS = ("/dpkg/", "/rpm/", "/apt/", "/dnf/", "/deb-systemd-helper", "pdagent-test")
+NOT_OURS = (
+    "/lib/dpkg/",
+    "/lib/rpm/",
+    "/lib/apt/",
+    "/lib/dnf/",
+    "/deb-systemd-helper",
+    "pdagent-test",
+)
 
 
 def test_no_file_of_the_agent_is_left(host):
