@@ -15,10 +15,11 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from lab import runtime, testbed
+from lab.boot import PREFIX
 from lab.console import ROOT, table
 
 REPORTS = ROOT / ".cache" / "junit"
-IMAGE_PREFIX = os.environ.get("IMAGE_PREFIX", "localhost/pdagent-")
+
 # Debian's own pytest, of the oldest and the newest Python that are supported. Privileged,
 # because some tests mount small or read-only file systems.
 OTHER_PYTHON = """
@@ -36,7 +37,7 @@ def other_python(image: str) -> list[str]:
     """Return the command that runs the unit tests in an image, under its Python."""
     return OTHER_PYTHON.format(
         arguments=" ".join(runtime.podman_arguments()),
-        root=ROOT, reports=REPORTS, prefix=IMAGE_PREFIX, image=image,
+        root=ROOT, reports=REPORTS, prefix=PREFIX, image=image,
     ).split()  # fmt: skip
 
 
