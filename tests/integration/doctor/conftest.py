@@ -30,12 +30,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         made.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _systemd_host(lab: Lab, package: Path) -> Iterator[Host]:
     yield from _installed(lab, "debian12-systemd", package)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _sysv_host(lab: Lab, package: Path) -> Iterator[Host]:
     yield from _installed(lab, "debian12-sysv", package)
 
