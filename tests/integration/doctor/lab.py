@@ -19,6 +19,7 @@ import json
 import os
 import shlex
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -214,8 +215,7 @@ class Lab:
     def boot_host(self, image: str) -> Host:
         """Boot a host with an init system, the lab's network and its CA."""
         name = f"{self.prefix}-{image}"
-        disk = self.directory / f"disk-{image}"
-        disk.mkdir()
+        disk = Path(tempfile.mkdtemp(prefix="disk-", dir=self.directory))
         sh(f"mount -t tmpfs -o size=120m,nr_inodes=2000,mode=755 disk {disk}")
         arguments = [
             f"--network=ns:/run/netns/{self.prefix}host", "--dns=none", "--no-hosts",
