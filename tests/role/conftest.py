@@ -83,9 +83,11 @@ class Testbed:
         return int(self.shell(host, f"grep -c 'pdagentd starting!' {log}") or 0)
 
     def version(self, host: str) -> str:
-        """Return the version of the package on a host."""
-        ask = "dpkg-query -Wf '${Version}' pdagent || rpm -q --qf '%{VERSION}' pdagent"
-        return self.shell(host, f"({ask}) 2>/dev/null").split("-")[0]
+        """Return the version of the package that is installed on a host, or nothing."""
+        deb = "dpkg-query -Wf '${db:Status-Status} ${Version}' pdagent"
+        rpm = "rpm -q --qf 'installed %{VERSION}' pdagent"
+        said = self.shell(host, f"({deb} || {rpm}) 2>/dev/null").split()
+        return said[1].split("-")[0] if said[:1] == ["installed"] else ""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,9 +6,15 @@ import pytest
 
 FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
 UNINSTALL = "pdagent.agent.uninstall"
-KEPT = ("/etc/pdagent.conf", "/var/lib/pdagent/outqueue/pdq", "/var/log/pdagent")
+EVENT = "/var/lib/pdagent/outqueue/suc/1700000000000000_key.txt"
+KEPT = ("/etc/pdagent.conf", EVENT, "/var/log/pdagent/pdagentd.log")
+GONE = (
+    "/usr/bin/pd-send /*/systemd/system/pdagent.service /usr/lib/systemd/system/pdagent.service "
+    "/etc/apt/sources.list.d/pdagent* /etc/apt/keyrings/pdagent* /etc/yum.repos.d/pdagent* "
+    "/etc/pki/rpm-gpg/*pdagent* /etc/systemd/system/pdagent.service.d/*"
+)
 # What package managers remember of a repository.
-CACHES = "/var/(cache/dnf|lib/apt/lists|lib/dnf)/"
+CACHES = "/var/(cache/apt|cache/dnf|lib/apt/lists|lib/dnf)/"
 
 
 def files(testbed, host):
@@ -25,6 +31,8 @@ def before(testbed):
     overrides = {"Service": {"MemoryMax": "300M"}}
     run = testbed.rollout(*FLEET, pdagent_unit_overrides=overrides)
     assert run.code == 0, run.output
+    for host in FLEET:
+        testbed.shell(host, f"touch {EVENT}")
     return pristine
 
 
@@ -46,8 +54,7 @@ def purged(removed, testbed):
 def test_absent_stops_the_daemon_and_takes_package_and_repository(removed, testbed, host):
     assert testbed.version(host) == ""
     assert testbed.shell(host, "pgrep -f pdagentd") == ""
-    assert not {path for path in removed[host] if "sources" in path or "yum" in path}
-    assert not {path for path in removed[host] if "systemd" in path or "init.d" in path}
+    assert testbed.shell(host, f"ls -d {GONE} 2>/dev/null") == ""
 
 
 @pytest.mark.parametrize("host", FLEET)
