@@ -1,7 +1,10 @@
 """What the redactor hides, whatever form a secret comes in."""
 
+import json
+
 import pytest
 
+from pdagent.doctor.check import WARN, Finding, Result
 from pdagent.doctor.redact import Redactor
 
 KEY = "a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6"
@@ -51,3 +54,14 @@ def test_the_secrets_of_an_environment_are_hidden_wherever_they_stand():
 
 def test_a_given_key_is_shown_by_its_last_four():
     assert Redactor.of({}, [KEY])(f"key {KEY}!") == "key ...c5d6!"
+
+
+def test_a_result_stays_valid_json_whatever_is_taken_out_of_it():
+    line = f"Proxy-Authorization: Basic am9lOnBhNTU= for {KEY}, password=pa55"
+    finding = Finding(WARN, line, command=line, detail={line: 1, "recent": [line, {"a": line}]})
+    result = Redactor([]).result(Result("log.errors", "service", finding, 0.1))
+    shown = json.dumps(vars(result.finding))
+    assert "am9l" not in shown
+    assert KEY not in shown
+    assert "pa55" not in shown
+    assert json.loads(shown)["detail"]["recent"][1]["a"].startswith("Proxy-Authorization: Basic")

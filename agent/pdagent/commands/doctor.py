@@ -68,7 +68,7 @@ def _diagnose(args: Arguments) -> int:
         return console.COULD_NOT
     if args.report and not visit.write_bundle(args.report):
         return console.COULD_NOT
-    console.say(visit.redact(visit.as_json() if args.json else visit.as_text()))
+    console.say(visit.as_json() if args.json else visit.as_text())
     return FAILED if visit.failed else console.DONE
 
 
@@ -104,8 +104,10 @@ class Visit:
         """Gather the facts and run the checks as the daemon meets them."""
         started = time.monotonic()
         self._host = _look(self._args.config)
-        results = isolate.as_daemon(self._run, self._host.environment[0], _uid(self._host))
-        self._results = [r for r in results if self._is_shown(r)]
+        environ = self._host.environment[0]
+        results = isolate.as_daemon(self._run, environ, _uid(self._host))
+        self._redact = Redactor.of({**self._environ, **environ}, [self._key])
+        self._results = [self._redact.result(r) for r in results if self._is_shown(r)]
         self._seconds = time.monotonic() - started
 
     def _run(self) -> list[Result]:
@@ -138,17 +140,13 @@ class Visit:
             self.examine()
 
     def _tell(self, text: str) -> None:
-        console.complain(self.redact(text))
-
-    def redact(self, text: str) -> str:
-        """Return text without the secrets of this host."""
-        return Redactor.of({**self._environ, **self._host.environment[0]}, [self._key])(text)
+        console.complain(self._redact(text))
 
     def write_bundle(self, path: str) -> bool:
         """Write the bundle for support; say so, or why not."""
         reports = {"results.json": self.as_json(), "report.txt": self.as_text(plain=True)}
         try:
-            count = bundle.write(path, self._host, reports, self.redact)
+            count = bundle.write(path, self._host, reports, self._redact)
         except OSError as error:
             console.complain(f"{NAME}: cannot write {path}: {error.strerror}; name another file")
             return False

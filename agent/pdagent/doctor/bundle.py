@@ -37,14 +37,15 @@ _COMMANDS = {
 def write(path: str, here: Host, reports: Mapping[str, str], redact: Callable[[str], str]) -> int:
     """Write the bundle to path, readable by its owner alone; return the number of files.
 
-    reports are added under their names. Raises OSError.
+    reports are added under their names as they are; all else passes redact. Raises OSError.
     """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     count = 0
     with os.fdopen(fd, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
-        for name, text in [*reports.items(), *_contents(here)]:
+        gathered = ((name, redact(text)) for name, text in _contents(here))
+        for name, text in [*reports.items(), *gathered]:
             if text:
-                _add(archive, f"pd-doctor/{name}", redact(text))
+                _add(archive, f"pd-doctor/{name}", text)
                 count += 1
     return count
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
 
+from pdagent.doctor.check import Finding, Result
 from pdagent.event import mask
 from pdagent.outqueue import layout
 
@@ -52,6 +55,20 @@ class Redactor:
         for pattern, replacement in _RULES:
             text = pattern.sub(replacement, text)
         return text
+
+    def result(self, result: Result) -> Result:
+        """Return a result without secrets, before any report wraps or encodes it."""
+        return replace(result, finding=Finding(**self.deep(vars(result.finding))))
+
+    def deep(self, value: Any) -> Any:
+        """Return a JSON value without secrets: its strings one by one, so that it stays JSON."""
+        if isinstance(value, str):
+            return self(value)
+        if isinstance(value, Mapping):
+            return {self(str(name)): self.deep(inner) for name, inner in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.deep(inner) for inner in value]
+        return value
 
 
 def passwords_in(environ: Mapping[str, str]) -> list[str]:
