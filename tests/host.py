@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable
 
@@ -95,16 +96,16 @@ class Host:
     def start(self, *, env: dict[str, str] | None = None, wait: bool = True) -> None:
         """Start the daemon; returns once it has written its state, unless ``wait`` is False."""
         environment = {"PATH": os.environ["PATH"], **_measured(), **(env or {})}
-        with self.log_path.open("ab") as log:
-            self.daemon = subprocess.Popen(
-                [*self.wrapper, *self.command("pdagentd", "-f")],
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        self.launch([*self.wrapper, *self.command("pdagentd", "-f")], env=environment)
         if wait:
             self.until(lambda: self.state().get("pid") == self.daemon.pid)
+
+    def launch(self, command: Sequence[Any], **how: Any) -> None:
+        """Start a daemon by a command of the test's own, in a process group that ends as one."""
+        with self.log_path.open("ab") as log:
+            self.daemon = subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, **how
+            )
 
     def stop(self) -> int:
         """Ask the daemon to end; returns its exit status."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 import uuid
 
@@ -247,9 +246,7 @@ def test_a_step_of_the_wall_clock_stalls_nothing(
     offset = host.directory / "offset"
     offset.write_text("0")
     emulator.fault("status", status=503, times=3)
-    command = [host.python, "-c", STEPPED, offset, BIN.parent, "-f", "--config", host.config]
-    with host.log_path.open("ab") as log:
-        host.daemon = subprocess.Popen(command, stdout=log, stderr=log)
+    host.launch([host.python, "-c", STEPPED, offset, BIN.parent, "-f", "--config", host.config])
     host.until(host.state)
     host.put(trigger("first"))
     host.until(lambda: host.state()["lanes"])

@@ -207,11 +207,7 @@ def test_a_daemon_without_roots_rights_copes_too(
     for number, make in enumerate((make_full_directory, make_unreadable, os.mkfifo)):
         make(host.outqueue / "pdq" / layout.name(2 * number, KEY))
     command = [SYSTEM_PYTHON, installed / "bin" / "pdagentd", "-f", "--config", host.config]
-    with host.log_path.open("ab") as log:
-        host.daemon = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd="/",
-            user=NOBODY, group=NOBODY, extra_groups=[],
-        )  # fmt: skip
+    host.launch(command, cwd="/", user=NOBODY, group=NOBODY, extra_groups=[])
     host.until(lambda: host.state().get("counters", {}).get("set_aside") == 3)
     draft = host.outqueue / "tmp" / layout.name(100, KEY)
     draft.write_bytes(BODY)
