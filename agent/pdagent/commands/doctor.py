@@ -134,9 +134,12 @@ class Visit:
         tried: set[str] = set()
         for _ in range(_FIX_ROUNDS):
             todo = [one for one in fix.actions(self._results) if one.command not in tried]
-            tried.update(one.command for one in todo)
-            if not fix.carry_out(todo, ask=_agree, say=self._tell):
+            if not todo:
                 return
+            tried.update(one.command for one in todo)
+            # Look again even after a failure: a unit that is back but does not start uncovers
+            # the directories that keep it from starting.
+            fix.carry_out(todo, ask=_agree, say=self._tell)
             self.examine()
 
     def _tell(self, text: str) -> None:
