@@ -110,7 +110,8 @@ def collection_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def collections(collection_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory of collections into which the archive was installed, outside the checkout."""
     directory = tmp_path_factory.mktemp("collections")
-    command = [BIN / "ansible-galaxy", "collection", "install", "--offline"]
+    # Forced, because the checkout itself may stand on the path as the same version.
+    command = [BIN / "ansible-galaxy", "collection", "install", "--offline", "--force"]
     command += [collection_archive, "--collections-path", directory]
     subprocess.run(command, check=True, capture_output=True)
     return directory

@@ -109,7 +109,7 @@ def test_systemctl_shows_the_environment_without_the_password(story, testbed, ho
 @pytest.mark.parametrize("host", FLEET)
 def test_daemon_runs_with_the_whole_environment(story, testbed, host):
     environment = testbed.shell(
-        host, "setpriv --reuid=pdagent --clear-groups cat /proc/$(pgrep -of bin/pdagentd)/environ"
+        host, "runuser -u pdagent -- cat /proc/$(pgrep -of bin/pdagentd)/environ"
     ).split("\0")
     assert "https_proxy=http://agent%20user:pl4nted%2Fpa%25ss@proxy.example.net:3128" in environment
     assert {"EXTRA=50% of it", "no_proxy=.pagerduty.com"} <= set(environment)
