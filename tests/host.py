@@ -24,6 +24,7 @@ from pdagent.outqueue import layout
 ROOT = Path(__file__).resolve().parent.parent
 AGENT = ROOT / "agent"
 BIN = AGENT / "bin"
+STEPPED = ROOT / "tests" / "stepped_daemon.py"
 
 # Quick enough for a test, and never further from the defaults than that.
 _QUICK = {
@@ -41,7 +42,8 @@ class Host:
 
     Further settings go by their configuration keys; ``python`` is the interpreter
     that runs the daemon and the commands, ``wrapper`` a command line that the daemon's
-    is appended to (such as ``unshare --net``), ``agent`` another copy of the agent.
+    is appended to (such as ``unshare --net``), ``agent`` another copy of the agent,
+    ``clock`` a file that holds how many seconds the daemon's time of day is off.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Host:
         self.log_path = directory / "pdagentd.log"
         self.daemon: subprocess.Popen[bytes] | None = None
         self.wrapper: list[str] = []
+        self.clock: Path | None = None
         self._settings: dict[str, object] = {
             **_QUICK,
             "data_dir": directory / "data",
@@ -96,7 +99,12 @@ class Host:
     def start(self, *, env: dict[str, str] | None = None, wait: bool = True) -> None:
         """Start the daemon; returns once it has written its state, unless ``wait`` is False."""
         environment = {"PATH": os.environ["PATH"], **_measured(), **(env or {})}
-        self.launch([*self.wrapper, *self.command("pdagentd", "-f")], env=environment)
+        command = self.command("pdagentd", "-f")
+        if self.clock is not None:
+            self.clock.touch()
+            arguments = command[command.index("--config") :]
+            command = [self.python, str(STEPPED), str(self.clock), str(self.agent), *arguments]
+        self.launch([*self.wrapper, *command], env=environment)
         if wait:
             self.until(lambda: self.state().get("pid") == self.daemon.pid)
 

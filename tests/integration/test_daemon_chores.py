@@ -10,7 +10,7 @@ import pytest
 from pdagent.event import Event
 from pdagent.outqueue import layout
 from tests.emulator.fixtures import RunningEmulator
-from tests.host import BIN, Host
+from tests.host import Host
 
 KEY = "a" * 28 + "wxyz"
 FAMILIAR = (
@@ -228,29 +228,17 @@ def test_markers_that_cannot_be_listed_hold_nothing(host: Host, emulator: Runnin
 
 # --- a wall clock that jumps
 
-# Runs the daemon with a time of day that is a file's number of seconds off.
-STEPPED = """
-import sys, time
-real, offset, agent = time.time, sys.argv[1], sys.argv[2]
-time.time = lambda: real() + float(open(offset).read())
-sys.path.insert(0, agent)
-from pdagent.commands.daemon import main
-sys.exit(main(sys.argv[3:]))
-"""
-
 
 @pytest.mark.parametrize("step", [86400, -86400, -0.000001])
 def test_a_step_of_the_wall_clock_stalls_nothing(
     host: Host, emulator: RunningEmulator, step: float
 ) -> None:
-    offset = host.directory / "offset"
-    offset.write_text("0")
+    host.clock = host.directory / "clock"
     emulator.fault("status", status=503, times=3)
-    host.launch([host.python, "-c", STEPPED, offset, BIN.parent, "-f", "--config", host.config])
-    host.until(host.state)
+    host.start()
     host.put(trigger("first"))
     host.until(lambda: host.state()["lanes"])
-    offset.write_text(str(step))
+    host.clock.write_text(str(step))
     host.put(trigger("second"))
     assert [event["dedup_key"] for event in emulator.wait_for(2)] == ["first", "second"]
     host.until(lambda: len(host.names("suc")) == 2)

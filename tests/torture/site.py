@@ -6,6 +6,9 @@ import contextlib
 import os
 import pwd
 import shutil
+import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +46,35 @@ def host_of(directory: Path, emulator: RunningEmulator, **settings: object) -> I
         yield host
     finally:
         host.close()
+
+
+class Proxy:
+    """A tinyproxy on a port of its own, while the block lasts."""
+
+    def __init__(self, directory: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._config = directory / "tinyproxy.conf"
+        self._config.write_text(f"Port {self._port}\nListen 127.0.0.1\nTimeout 60\n")
+
+    def __enter__(self) -> Proxy:
+        self._process = subprocess.Popen(
+            ["tinyproxy", "-d", "-c", str(self._config)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait(timeout=10)
+
+    def restart(self) -> None:
+        """Let it drop all its connections and be away for a moment."""
+        self.__exit__()
+        time.sleep(0.5)
+        self.__enter__()
 
 
 SYSTEM_PYTHON = "/usr/bin/python3"  # which any user may run, unlike a checkout's own
