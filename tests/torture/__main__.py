@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.torture import bad_days, kills, lost_writes, neighbours, soak, syscalls
+from tests.host import ROOT
+from tests.torture import bad_days, kills, lost_writes, neighbours, page, soak, syscalls
 from tests.torture.outcome import Outcome
 
 Torture = Callable[[Path], Outcome]
 partial = functools.partial
+FUZZ = "fuzz"
 
 # name: (short form for CI, long form)
 TORTURES: dict[str, tuple[Torture, Torture]] = {
@@ -24,7 +26,10 @@ TORTURES: dict[str, tuple[Torture, Torture]] = {
         partial(kills.run, events=1000, keys=20, kills=60, seed=1),
         partial(kills.run, events=10_000, keys=20, kills=500, seed=2, answer_secs=0.002),
     ),
-    "syscalls-submit": (syscalls.submit, syscalls.submit),
+    "syscalls-submit": (
+        syscalls.submit,
+        partial(syscalls.submit, commands=tuple(syscalls.COMMANDS)),
+    ),
     "syscalls-settle": (partial(syscalls.settle, actions=("SIGKILL",)), syscalls.settle),
     "syscalls-refuse": (
         partial(syscalls.settle, answer="refused", actions=("SIGKILL",)),
@@ -51,21 +56,29 @@ TORTURES: dict[str, tuple[Torture, Torture]] = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run tortures; returns 1 when one of them found something."""
+    known = [*TORTURES, FUZZ]
     parser = argparse.ArgumentParser(
         prog="python -m tests.torture",
         description="Hold the agent's promises against kills, faults and bad days. "
         "Prints what was tried and what was found; exit status 1 if anything was.",
-        epilog="names: " + ", ".join(TORTURES),
+        epilog="names: " + ", ".join(known),
     )
     parser.add_argument("names", metavar="NAME", nargs="*", help="which (default: all)")
     parser.add_argument("--short", action="store_true", help="the forms that CI runs")
+    parser.add_argument(
+        "--write", action="store_true", help=f"note the outcomes in {page.PATH.relative_to(ROOT)}"
+    )
     options = parser.parse_args(argv)
-    unknown = set(options.names) - set(TORTURES)
+    unknown = set(options.names) - set(known)
     if unknown:
-        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(TORTURES)}")
-    outcomes = [run(name, short=options.short) for name in options.names or TORTURES]
-    if not options.names:
-        outcomes.append(fuzz(short=options.short))
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    if options.write and options.short:
+        parser.error("--write notes the outcomes of long forms")
+    outcomes = []
+    for name in options.names or known:
+        outcomes.append(run(name, short=options.short))
+        if options.write:
+            page.note(name, outcomes[-1])
     broken = sum(bool(outcome.found) for outcome in outcomes)
     print(f"{len(outcomes)} tortures, {broken} found something")
     return 1 if broken else 0
@@ -73,30 +86,32 @@ def main(argv: list[str] | None = None) -> int:
 
 def run(name: str, *, short: bool) -> Outcome:
     """Run one torture and print its outcome."""
-    torture = TORTURES[name][0 if short else 1]
     print(f"{name} ...", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pdagent-torture-") as directory:
-        outcome = torture(Path(directory) / name)
+        if name == FUZZ:
+            outcome = fuzz(short=short)
+        else:
+            outcome = TORTURES[name][0 if short else 1](Path(directory) / name)
+    outcome.seconds = time.monotonic() - started
     print("\n".join(outcome.lines()))
-    print(f"  took {time.monotonic() - started:.1f} s", flush=True)
+    print(f"  took {outcome.seconds:.1f} s", flush=True)
     return outcome
 
 
 def fuzz(*, short: bool) -> Outcome:
     """Run the fuzzing and the model of the queue, which are pytest's and Hypothesis'."""
     profile = "short" if short else "long"
-    files = [
-        str(Path(__file__).with_name(name)) for name in ("test_fuzz.py", "test_queue_model.py")
-    ]
-    print("fuzz ...", flush=True)
+    files = sorted(map(str, Path(__file__).parent.glob("test_fuzz*.py")))
+    files.append(str(Path(__file__).with_name("test_queue_model.py")))
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--timeout=0", *files],
-        env={**os.environ, "PDAGENT_FUZZ": profile},
-    )
-    outcome = Outcome(f"fuzzing and the queue's model, {profile} profile")
-    outcome.expect(ended.returncode == 0, "see the failures above")
-    print("\n".join(outcome.lines()), flush=True)
+        env={**os.environ, "PDAGENT_FUZZ": profile}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    print(ended.stdout, flush=True)
+    last = ended.stdout.splitlines()[-1]
+    outcome = Outcome(f"fuzzing and the queue's model, {profile} profile: {last}")
+    outcome.expect(ended.returncode == 0, "failures, printed above")
     return outcome
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Outcome:
-    """``tried`` is one line for people; each finding is a broken promise."""
+    """``tried`` is one line for people; each finding is a broken promise; how long it took."""
 
     tried: str = ""
     found: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
     def expect(self, holds: object, finding: str) -> None:
         """Note the finding unless the promise holds."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,38 +25,54 @@ ACTIONS = {"SIGKILL": "signal=KILL", "EIO": "error=EIO", "ENOSPC": "error=ENOSPC
 # Calls on memory, signals and the process itself do not fail with a disk's errors.
 _NO_DISK = {"mmap", "munmap", "brk", "rt_sigaction", "exit_group", "getpid", "futex", "umask"}
 _KEY = key(1)
-_SEND = ("-k", _KEY, "-t", "trigger", "-d", "disk full", "-i", "disk/db7")
+# Each queues one event that has disk/db7 in it.
+COMMANDS = {
+    "pd-send": ("-k", _KEY, "-t", "trigger", "-d", "disk full", "-i", "disk/db7"),
+    "pd-nagios": ("-k", _KEY, "-t", "PROBLEM", "-n", "host", "-i", "disk/db7", "-f", "HOSTNAME=db7",
+                  "-f", "HOSTSTATE=DOWN"),
+    "pd-zabbix": (_KEY, "trigger", "name:disk/db7\nid:1\nstatus:PROBLEM\nhostname:db7"),
+    "pd-sensu": ("-k", _KEY, "-i", "disk/db7"),
+}  # fmt: skip
+_SENSU = '{"action":"create","client":{"name":"db7"},"check":{"name":"disk","output":"full"}}'
 
 
-def submit(directory: Path, *, command: str = "pd-send", actions: tuple[str, ...] = ()) -> Outcome:
-    """Hit every system call of one command that submits."""
+def submit(directory: Path, *, commands: tuple[str, ...] = ("pd-send",)) -> Outcome:
+    """Hit every system call of the commands that submit."""
     outcome = Outcome()
-    directory.mkdir(parents=True)
-    host = Host(directory)
-    host.run(command, *_SEND)  # so that compiling modules is not part of what follows
-    _empty(host)
-    targets = list(_targets(host, command))
-    hit = 0
-    for name, nth in targets:
-        for action in actions or ACTIONS:
-            if action != "SIGKILL" and name in _NO_DISK:
-                continue
-            hit += 1
-            _hit(host, command, name, nth, action, outcome)
+    said = []
+    for command in commands:
+        (directory / command).mkdir(parents=True)
+        host = Host(directory / command)
+        _strace(host, command)  # so that compiling modules is not part of what follows
+        _empty(host)
+        targets = list(_targets(host, command))
+        faults = [
+            (name, nth, action)
+            for name, nth in targets
+            for action in ACTIONS
+            if action == "SIGKILL" or name not in _NO_DISK
+        ]
+        for fault in faults:
+            _hit(host, command, *fault, outcome)
             _empty(host)
-    outcome.expect(len(targets) >= 15, f"only {len(targets)} system calls were seen")
-    outcome.tried = f"{hit} faults at {len(targets)} system calls of {command}"
+        outcome.expect(len(targets) >= 15, f"only {len(targets)} system calls of {command}")
+        said.append(f"{len(faults)} faults at {len(targets)} system calls of {command}")
+    outcome.tried = ", ".join(said)
     return outcome
+
+
+def _strace(host: Host, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+    words = host.command(command, *COMMANDS[command])
+    return trace.strace(words, host.directory / "strace.txt", *options, input=_SENSU)
 
 
 def _targets(host: Host, command: str) -> Iterator[tuple[str, int]]:
     """(name, nth call of that name) from the first that touches the queue."""
-    log = host.directory / "strace.txt"
-    trace.strace(host.command(command, *_SEND), log)
+    _strace(host, command)
     queue = str(host.outqueue).encode()
     counts: collections.Counter[str] = collections.Counter()
     reached = False
-    for call in trace.calls(log):
+    for call in trace.calls(host.directory / "strace.txt"):
         counts[call.name] += 1
         reached = reached or any(text.startswith(queue) for text in call.texts)
         if reached:
@@ -64,10 +81,9 @@ def _targets(host: Host, command: str) -> Iterator[tuple[str, int]]:
 
 
 def _hit(host: Host, command: str, name: str, nth: int, action: str, outcome: Outcome) -> None:
-    log = host.directory / "strace.txt"
     fault = f"inject={name}:{ACTIONS[action]}:when={nth}"
-    ended = trace.strace(host.command(command, *_SEND), log, "-e", fault)
-    where = f"{action} at {name} #{nth}"
+    ended = _strace(host, command, "-e", fault)
+    where = f"{action} at {name} #{nth} of {command}"
     queued = [(host.outqueue / "pdq" / one).read_bytes() for one in host.names("pdq")]
     whole = [body for body in queued if body.endswith(b"}") and b"disk/db7" in body]
     outcome.expect(queued == whole, f"{where}: half an event in pdq: {queued}")
