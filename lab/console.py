@@ -40,8 +40,12 @@ def run(command: Sequence[object], log: str, *, why: str, env: dict[str, str] | 
 
 
 def reason_in(output: str) -> str:
-    """Return the last error that ansible reported in its output, ready to follow a sentence."""
-    errors = [line for line in output.splitlines() if line.startswith("[ERROR]: ")]
+    """Return a failed command's reason, ready to follow a sentence.
+
+    That is the last error that ansible reported, or else the last line.
+    """
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("[ERROR]: ")] or lines[-1:]
     if not errors:
         return ""
     return ": " + errors[-1].removeprefix("[ERROR]: ").rpartition(" failed: ")[2].rstrip(".")
@@ -68,7 +72,7 @@ class Steps:
         try:
             done = action()
         except LabError:
-            print(f"{'failed':50} {time.monotonic() - began:6.1f} s")
+            print(f"{'failed':50} {time.monotonic() - began:6.1f} s", flush=True)
             raise
         print(f"{done:50} {time.monotonic() - began:6.1f} s", flush=True)
 

@@ -47,6 +47,12 @@ def test_failed_command_ends_with_its_reason_and_its_log():
     assert str(failure.value) == "No boot: no such image. To see more: tail -40 .cache/log/test.log"
 
 
+def test_failed_command_without_ansible_ends_with_its_last_line():
+    code = "print('building'); print('build: install shtab.'); raise SystemExit(1)"
+    with pytest.raises(LabError, match=r"^No package: build: install shtab. To see more: tail"):
+        run([sys.executable, "-c", code], "test", why="No package")
+
+
 def test_shell_on_a_host_that_is_not_there_lists_those_that_are():
     done = subprocess.run(
         [sys.executable, "-m", "lab", "shell", "typo"],
