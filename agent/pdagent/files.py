@@ -16,9 +16,14 @@ def write_json(path: str, value: dict[str, Any], mode: int) -> None:
 
 
 def write_text(path: str, text: str, mode: int) -> None:
-    """Replace the file at `path` by `text` so that a reader sees the old or the new whole."""
+    """Replace the file at `path` by `text` so that a reader sees the old or the new whole.
+
+    The draft is always a new file: err holds what neighbours named, and a FIFO of the draft's
+    name would block whoever opens it.
+    """
     draft = f"{path}.bak"
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    remove(draft)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
             os.fchmod(fd, mode)

@@ -105,7 +105,7 @@ class Sender:
 
     def set_aside_foreign(self, name: str) -> None:
         """Move an entry whose name is not an event's to err."""
-        self._set_aside(name, "", "the name is not <microseconds>_<integration key>.txt")
+        self._set_aside(name, "", "not named <microseconds>_<integration key>.txt")
 
     # --- the threads
 

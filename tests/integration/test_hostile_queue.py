@@ -120,6 +120,20 @@ def test_bad_names_are_set_aside(
     assert "\x1b[2J" not in host.log()
 
 
+def test_a_fifo_under_the_name_of_a_reasons_draft_blocks_nobody(
+    host: Host, neighbour: Call, emulator: RunningEmulator
+) -> None:
+    fifo, strange = (host.outqueue / "pdq" / name for name in ("README.json.bak", "README"))
+    neighbour(lambda: (os.mkfifo(fifo), fifo.chmod(0o666)))
+    host.start()
+    host.until(lambda: fifo.name in host.names("err"))
+    neighbour(strange.touch)
+    host.put(Event.v1(KEY, "trigger", description="good", incident_key="good"))
+    emulator.wait_for(1)
+    host.until(lambda: not host.names("pdq"))
+    assert host.stop() == 0
+
+
 def test_an_event_from_the_future_is_sent_and_stops_nobody(
     host: Host, neighbour: Call, emulator: RunningEmulator
 ) -> None:

@@ -310,6 +310,21 @@ def test_nothing_in_err_is_replaced(outbox: Outbox, queue: Path, pending: Path) 
     assert (queue / "err" / target).read_bytes() == BODY
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("make", [os.mkfifo, make_hard_link, lambda path: path.symlink_to("/x")])
+def test_what_was_set_aside_under_the_name_of_a_draft_is_in_nobodys_way(
+    outbox: Outbox, queue: Path, make: Callable[[Path], object]
+) -> None:
+    draft = "README.json.bak"
+    make(queue / "pdq" / draft)
+    (queue / "pdq" / "README").touch()
+    outbox.reject(draft, {})
+    outbox.reject("README", {"outcome": "set_aside"})
+    assert "set_aside" in (queue / "err" / "README.json").read_text()
+    if (elsewhere := queue.parent / "elsewhere").exists():
+        assert elsewhere.read_bytes() == BODY
+
+
 def test_a_reason_left_by_a_crash_is_replaced(outbox: Outbox, queue: Path, pending: Path) -> None:
     (queue / "err" / layout.reason_name(NAME)).write_text("{}")
     assert outbox.reject(NAME, {"outcome": "refused"}) == NAME
