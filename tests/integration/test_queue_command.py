@@ -235,6 +235,13 @@ def test_purge_without_a_terminal_wants_yes(host: Host) -> None:
     assert len(host.names("pdq")) == 1
 
 
+def test_purge_goes_round_what_a_neighbour_left(host: Host) -> None:
+    (host.outqueue / "pdq" / layout.name(0, KEY) / "full").mkdir(parents=True)
+    host.put(event("trigger"))
+    assert "1 event(s) removed." in queue(host, "purge", "-a", "--yes").stdout
+    assert host.names("pdq") == [layout.name(0, KEY)]
+
+
 def test_purge_by_key_age_and_state(host: Host) -> None:
     old = layout.name(1_500_000_000_000_000, KEY)
     for directory in ("pdq", "suc", "err"):

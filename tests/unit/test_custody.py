@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,22 @@ def test_a_damaged_reason_is_none(queue: Queue, stored: str) -> None:
     name = queue.put(ERROR, 1, v1("trigger"))
     (queue.directory / "err" / layout.reason_name(name)).write_text(stored)
     assert queue.custody.reason(next(queue.custody.entries(ERROR))) is None
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/etc/os-release")])
+def test_what_a_neighbour_named_like_a_reason_is_none(
+    queue: Queue, make: Callable[[Path], object]
+) -> None:
+    name = queue.put(ERROR, 1, v1("trigger"))
+    make(queue.directory / "err" / layout.reason_name(name))
+    assert queue.custody.reason(next(queue.custody.entries(ERROR))) is None
+
+
+def test_a_directory_of_a_neighbour_is_no_event(queue: Queue) -> None:
+    name = queue.put(PENDING, 1, v1("trigger"))
+    (queue.directory / "pdq" / layout.name(0, KEY)).mkdir()
+    assert [entry.name for entry in queue.custody.entries(PENDING)] == [name]
 
 
 def test_an_event_is_found_wherever_it_is(queue: Queue) -> None:

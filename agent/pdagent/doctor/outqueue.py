@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import shlex
@@ -18,6 +17,7 @@ from pdagent.doctor.redact import masked_name
 from pdagent.doctor.service import epoch, span
 from pdagent.event import MAX_BODY, mask
 from pdagent.outqueue import layout, ledger
+from pdagent.outqueue.custody import read_object
 
 OLD_SECONDS, TOO_OLD_SECONDS = 300, 3600
 _MISSING = "is missing"
@@ -188,10 +188,8 @@ def rejected(context: Context, _results: Results) -> Finding:
 
 def _reason(context: Context, name: str) -> str:
     path = os.path.join(context.settings.outqueue_dir, layout.ERR, layout.reason_name(name))
-    try:
-        with open(path, encoding="utf-8") as file:
-            stored = json.load(file)
-    except (OSError, ValueError):
+    stored = read_object(path)
+    if stored is None:
         return "no reason is stored"
     first = (stored.get("errors") or [stored.get("message") or stored.get("outcome")])[0]
     return " ".join(str(word) for word in (stored.get("status"), first) if word)[:120]

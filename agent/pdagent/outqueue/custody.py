@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from pdagent.event import mask
-from pdagent.files import remove, write_text
+from pdagent.files import remove
 from pdagent.outqueue import layout
 
 PENDING, SUCCESS, ERROR = "pending", "success", "error"
@@ -53,10 +53,15 @@ class Custody:
     def entries(self, *states: str, key: str | None = None) -> Iterator[Entry]:
         """Yield the events in these states in the order of their names, of one key if given.
 
-        Badly named files are passed over. Raises OSError when a directory cannot be listed.
+        Badly named files and a neighbour's directories are passed over. Raises OSError when a
+        directory cannot be listed.
         """
         for state in states or tuple(DIRECTORIES):
-            for name in sorted(os.listdir(os.path.join(self.directory, DIRECTORIES[state]))):
+            with os.scandir(os.path.join(self.directory, DIRECTORIES[state])) as found:
+                names = sorted(
+                    item.name for item in found if not item.is_dir(follow_symlinks=False)
+                )
+            for name in names:
                 parsed = layout.parse(name)
                 if parsed and key in (None, parsed[1]):
                     yield Entry(state, name, parsed[1], parsed[0] / 1e6)
@@ -80,23 +85,11 @@ class Custody:
 
     def body(self, entry: Entry) -> dict[str, Any] | None:
         """Return the event's JSON object, None when it is none or gone."""
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            with os.fdopen(os.open(self.path(entry), flags), "rb") as file:
-                value = json.loads(file.read(layout.MAX_EVENT_BYTES + 1))
-        except (OSError, ValueError, RecursionError):
-            return None
-        return value if isinstance(value, dict) else None
+        return read_object(self.path(entry))
 
     def reason(self, entry: Entry) -> dict[str, Any] | None:
         """Return why an event is in err, None when nothing is known (1.x stored nothing)."""
-        path = os.path.join(self.directory, layout.ERR, layout.reason_name(entry.name))
-        try:
-            with open(path, "rb") as file:
-                value = json.load(file)
-        except (OSError, ValueError):
-            return None
-        return value if isinstance(value, dict) else None
+        return read_object(os.path.join(self.directory, layout.ERR, layout.reason_name(entry.name)))
 
     def retry(self, key: str | None = None) -> Retried:
         """Put events of err back into pdq under their names, so in their old order.
@@ -126,7 +119,8 @@ class Custody:
 
     def hold(self, key: str = "") -> None:
         """Have the daemon stop sending, for one key or all, until `release`."""
-        write_text(os.path.join(self._db, layout.hold_name(key)), "", 0o644)
+        path = os.path.join(self._db, layout.hold_name(key))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644))
 
     def release(self, key: str = "") -> bool:
         """Let the daemon send again; without key everything. False when nothing was held."""
@@ -183,6 +177,17 @@ class Custody:
 
     def _remove_reason(self, entry: Entry) -> None:
         remove(os.path.join(self.directory, layout.ERR, layout.reason_name(entry.name)))
+
+
+def read_object(path: str) -> dict[str, Any] | None:
+    """Return the JSON object in a file, None when it is none, gone, or a neighbour's trap."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as file:
+            value = json.loads(file.read(layout.MAX_EVENT_BYTES + 1))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def masked_body(body: dict[str, Any]) -> dict[str, Any]:
