@@ -90,7 +90,7 @@ class Daemon:
     def run(self) -> int:
         """Work until SIGTERM or SIGINT; returns the exit code."""
         self._listen()
-        self._delivery.recall(*self._memory.load_backoff(time.time()), time.monotonic())
+        self._delivery.recall(self._memory.load_backoff(time.time()), time.monotonic())
         self._turn(time.monotonic())
         self._notifier.tell("READY=1", self._status())
         self._ready()
@@ -307,7 +307,7 @@ class Daemon:
         wall = time.time()
         with self._sender.lock:
             document = self._describe(now, wall)
-            attempts, waits = self._delivery.remember(now)
+            backoff = self._delivery.remember(now)
             counts = self._delivery.counts
             counted = counts["sent"], counts["refused"] + counts["quarantined"]
             figures = self._render_metrics(document, wall)
@@ -320,7 +320,7 @@ class Daemon:
             write_json(self._settings.state_file, document, 0o644)
             if self._settings.metrics_file:
                 write_text(self._settings.metrics_file, figures, 0o644)
-            self._memory.save_backoff(attempts, waits, wall)
+            self._memory.save_backoff(backoff, wall)
             self._memory.save_aggregates(self._aggregates)
             ledger.correct(self._settings.outqueue_dir, document["pending"]["bytes"])
         except OSError as exc:

@@ -59,6 +59,15 @@ class Move(NamedTuple):
     wants_proof: bool = False
 
 
+class Backoff(NamedTuple):
+    """What outlives a restart, by key: attempts, those that may be the event's own fault, and
+    the seconds still to wait."""
+
+    attempts: dict[str, int]
+    doubts: dict[str, int]
+    waits: dict[str, float]
+
+
 class Lane:
     """The events of one integration key and what its head has been through."""
 
@@ -79,14 +88,15 @@ class Lane:
     def add(self, names: list[str]) -> None:
         """Take in sorted names; normally all of them are newer than what is there."""
         if self.pending and names[0] < self.pending[-1]:
+            if not self.busy and names[0] < self.pending[0]:
+                self.forget_failures()
             head = [self.pending.popleft()] if self.busy else []
             self.pending = deque(head + sorted([*self.pending, *names]))
         else:
             self.pending.extend(names)
 
     def forget_failures(self) -> None:
-        """Start the count anew: the head left the lane."""
-        self.retry_at = 0.0
+        """Start the count anew: another event is the head now. A wait goes on."""
         self.attempts = self.doubts = self.confirmations = 0
         self.reason = ""
         self.history.clear()
@@ -187,7 +197,8 @@ class Delivery:
     @property
     def reachable(self) -> bool:
         """Whether PagerDuty is thought to be within reach."""
-        lost = self.trouble is not None and not self.trouble.suspect
+        trouble = self.trouble  # read once: the daemon asks without the lock
+        lost = trouble is not None and not trouble.suspect
         return self.down_since is None and not lost
 
     def _judge(self, lane: Lane, job: Job, verdict: Verdict, now: float) -> Move:
@@ -249,21 +260,22 @@ class Delivery:
         self._ready.extend(self._parked)
         self._parked.clear()
 
-    def remember(self, now: float) -> tuple[dict[str, int], dict[str, float]]:
-        """Return attempts and seconds still to wait of each lane that is backing off."""
+    def remember(self, now: float) -> Backoff:
+        """Return what each lane that is backing off has been through."""
         down = 0.0 if self.down_since is None else self._probe_at
         failing = [lane for lane in self.lanes.values() if lane.attempts and lane.pending]
-        return (
+        return Backoff(
             {lane.key: lane.attempts for lane in failing},
+            {lane.key: lane.doubts for lane in failing},
             {lane.key: max(0.0, lane.retry_at - now, down - now) for lane in failing},
         )
 
-    def recall(self, attempts: dict[str, int], waits: dict[str, float], now: float) -> None:
+    def recall(self, before: Backoff, now: float) -> None:
         """Take up what `remember` gave before a restart; waits are capped, clocks may lie."""
-        for key, count in attempts.items():
+        for key, count in before.attempts.items():
             lane = self._lane(key)
-            lane.attempts = lane.doubts = count
-            wait = min(max(waits.get(key, 0.0), 0.0), max(self.backoff_limit, LONGEST_WAIT))
+            lane.attempts, lane.doubts = count, before.doubts.get(key, 0)
+            wait = min(max(before.waits.get(key, 0.0), 0.0), max(self.backoff_limit, LONGEST_WAIT))
             lane.retry_at = now + wait
 
     # --- inside
@@ -293,6 +305,7 @@ class Delivery:
         move = Move(to, outcome, lane.attempts + 1, tuple(lane.history))
         lane.pending.popleft()
         self.pending -= 1
+        lane.retry_at = 0.0
         lane.forget_failures()
         self.counts[outcome] += 1
         return move

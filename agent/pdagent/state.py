@@ -11,7 +11,7 @@ import json
 import time
 from typing import Any
 
-from pdagent.delivery import Delivery, Lane
+from pdagent.delivery import Backoff, Delivery, Lane
 from pdagent.event import mask
 from pdagent.files import write_json
 from pdagent.outqueue.layout import parse
@@ -42,19 +42,25 @@ class Memory:
         self._aggregates = f"{directory}/aggregates"
         self._saved: dict[str, Any] = {}
 
-    def load_backoff(self, now: float) -> tuple[dict[str, int], dict[str, float]]:
-        """Return attempts and seconds to wait by key; what is damaged counts as absent."""
+    def load_backoff(self, now: float) -> Backoff:
+        """Return the back-off of each key; what is damaged counts as absent.
+
+        1.x stored no doubts: it counted a dead network like a bad event.
+        """
         stored = _load(self._backoff)
         attempts = _numbers(stored.get("attempts"), int)
+        doubts = _numbers(stored.get("doubts"), int)
         retries = _numbers(stored.get("next_retries"), (int, float))
-        return attempts, {key: at - now for key, at in retries.items()}
+        return Backoff(attempts, doubts, {key: at - now for key, at in retries.items()})
 
-    def save_backoff(self, attempts: dict[str, int], waits: dict[str, float], now: float) -> None:
-        """Store them, unless nothing changed; waits become wall-clock times as in 1.x."""
+    def save_backoff(self, backoff: Backoff, now: float) -> None:
+        """Store it, unless nothing changed; waits become wall-clock times as in 1.x."""
+        attempts, doubts, waits = backoff
         if self._saved.get("attempts") == attempts:
             return
         retries = {key: int(now + wait) for key, wait in waits.items()}
-        write_json(self._backoff, {"attempts": attempts, "next_retries": retries}, 0o640)
+        document = {"attempts": attempts, "doubts": doubts, "next_retries": retries}
+        write_json(self._backoff, document, 0o640)
         self._saved["attempts"] = attempts
 
     def load_aggregates(self) -> dict[str, Any]:

@@ -205,7 +205,8 @@ def test_any_remembered_state_is_taken_up_or_forgotten(name, content):
     with tempfile.TemporaryDirectory(prefix="pdagent-fuzz-") as directory:
         write(os.path.join(directory, name), content)
         memory = state.Memory(directory)
-        attempts, waits = memory.load_backoff(1_800_000_000.0)
-        assert all(isinstance(count, int) for count in attempts.values())
-        assert all(isinstance(wait, (int, float)) for wait in waits.values())
+        backoff = memory.load_backoff(1_800_000_000.0)
+        for counts in (backoff.attempts, backoff.doubts):
+            assert all(isinstance(count, int) for count in counts.values())
+        assert all(isinstance(wait, (int, float)) for wait in backoff.waits.values())
         assert isinstance(memory.load_aggregates(), dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pdagent.delivery import EARLY_PROBE, LONGEST_WAIT
+from pdagent.delivery import EARLY_PROBE, LONGEST_WAIT, Backoff, Delivery
 from pdagent.verdict import Verdict
 from tests.desk import LATE, NO, NO_DNS, SICK, SLOW_DOWN, YES, Desk
 
@@ -87,19 +87,39 @@ def test_back_off_survives_a_restart() -> None:
     for _ in range(4):
         desk.settle(next(job for job in iter(desk.take, None) if job.key == "a"), SICK)
         desk.now = desk.delivery.lanes["a"].retry_at
-    attempts, waits = desk.delivery.remember(desk.now - 5)
-    assert attempts["a"] == 4
+    before = desk.delivery.remember(desk.now - 5)
+    assert before.attempts["a"] == 4
     again = Desk()
-    again.delivery.recall(attempts, waits, again.now)
+    again.delivery.recall(before, again.now)
     again.queue("a", "a")
     assert again.take() is None
     again.now += 5
     assert again.attempt(SICK).wait == 16
 
 
+def test_throttling_before_a_restart_brings_quarantine_no_nearer() -> None:
+    desk = Desk(retry_limit=5)
+    desk.queue("a")
+    desk.run(3600, SLOW_DOWN)
+    desk.wait()
+    desk.attempt(SICK)
+    before = desk.delivery.remember(desk.now)
+    assert before.attempts["a"] > 5
+    again = Desk(retry_limit=5)
+    again.delivery.recall(before, again.now)
+    again.queue("a")
+    outcomes = []
+    for _ in range(4):
+        again.wait()
+        outcomes.append(again.attempt(SICK).outcome)
+        again.queue("healthy")
+        again.attempt(YES)
+    assert outcomes == ["retried", "retried", "retried", "quarantined"]  # the fifth doubt in all
+
+
 def test_a_remembered_wait_from_a_wrong_clock_is_capped() -> None:
     desk = Desk()
-    desk.delivery.recall({"a": 3}, {"a": 86400.0}, desk.now)
+    desk.delivery.recall(Backoff({"a": 3}, {}, {"a": 86400.0}), desk.now)
     desk.queue("a")
     assert desk.delivery.wait(desk.now) == LONGEST_WAIT
 
@@ -174,6 +194,23 @@ def test_one_lane_alone_is_no_proof_of_a_dead_network() -> None:
     desk.attempt(LATE)
     desk.queue("b")
     assert desk.attempt(YES).to == "suc"
+
+
+def test_asking_whether_pagerduty_is_reachable_needs_no_lock() -> None:
+    """The daemon's loop asks while the workers settle."""
+
+    class Settled(Delivery):
+        looks = iter([NO_DNS, None])
+
+        @property  # type: ignore[override]
+        def trouble(self) -> Verdict | None:
+            return next(self.looks)
+
+        @trouble.setter
+        def trouble(self, verdict: Verdict | None) -> None:
+            return
+
+    assert not Settled(60, 60).reachable
 
 
 def test_it_is_remembered_since_when_pagerduty_is_out_of_reach() -> None:

@@ -63,6 +63,17 @@ def test_an_older_event_that_turns_up_later_goes_before_newer_ones() -> None:
     assert desk.take() == Job("a", "0000000000000001_a.txt")
 
 
+def test_an_older_event_that_turns_up_later_starts_with_a_count_of_its_own() -> None:
+    desk = Desk()
+    desk.names = 100
+    desk.queue("a")
+    waited = desk.attempt(SICK).wait
+    desk.delivery.arrived({"a": ["0000000000000001_a.txt"]}, desk.now)
+    assert desk.delivery.wait(desk.now) == waited  # PagerDuty may have asked for it
+    desk.wait()
+    assert desk.attempt(SICK).attempts == 1
+
+
 def test_an_older_event_does_not_replace_the_one_that_is_being_sent() -> None:
     desk = Desk()
     desk.names = 100

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pdagent.delivery import Delivery
+from pdagent.delivery import Backoff, Delivery
 from pdagent.state import (
     Memory,
     describe_lanes,
@@ -21,27 +21,31 @@ from pdagent.verdict import NOT_NOW, THROTTLED, Verdict
 
 NOW = 1_800_000_000.0
 KEY = "a" * 28 + "wxyz"
+NOTHING = Backoff({}, {}, {})
 
 
 def test_back_off_of_1_x_is_taken_over(tmp_path: Path) -> None:
     stored = {"attempts": {KEY: 7}, "next_retries": {KEY: int(NOW) + 42}}
     (tmp_path / "backoff").write_text(json.dumps(stored))
-    assert Memory(str(tmp_path)).load_backoff(NOW) == ({KEY: 7}, {KEY: 42})
+    assert Memory(str(tmp_path)).load_backoff(NOW) == ({KEY: 7}, {}, {KEY: 42})
 
 
-def test_back_off_is_stored_in_the_format_of_1_x(tmp_path: Path) -> None:
-    Memory(str(tmp_path)).save_backoff({KEY: 2}, {KEY: 3.7}, NOW)
+def test_back_off_is_stored_so_that_1_x_can_read_it(tmp_path: Path) -> None:
+    memory = Memory(str(tmp_path))
+    memory.save_backoff(Backoff({KEY: 2}, {KEY: 1}, {KEY: 3.7}), NOW)
     stored = json.loads((tmp_path / "backoff").read_text())
+    assert stored.pop("doubts") == {KEY: 1}
     assert stored == {"attempts": {KEY: 2}, "next_retries": {KEY: 1_800_000_003}}
+    assert memory.load_backoff(NOW) == ({KEY: 2}, {KEY: 1}, {KEY: 3.0})
 
 
 def test_nothing_is_written_when_nothing_changed(tmp_path: Path) -> None:
     memory = Memory(str(tmp_path))
-    memory.save_backoff({}, {}, NOW)
+    memory.save_backoff(NOTHING, NOW)
     memory.save_aggregates({"successful_events_count": 1})
     for path in tmp_path.iterdir():
         path.unlink()
-    memory.save_backoff({}, {}, NOW)
+    memory.save_backoff(NOTHING, NOW)
     memory.save_aggregates({"successful_events_count": 1})
     assert list(tmp_path.iterdir()) == []
 
@@ -51,7 +55,7 @@ def test_nothing_is_written_when_nothing_changed(tmp_path: Path) -> None:
 )
 def test_damaged_back_off_counts_as_absent(tmp_path: Path, text: str) -> None:
     (tmp_path / "backoff").write_text(text)
-    assert Memory(str(tmp_path)).load_backoff(NOW) == ({}, {})
+    assert Memory(str(tmp_path)).load_backoff(NOW) == NOTHING
 
 
 def test_counters_of_1_x_go_on(tmp_path: Path) -> None:
