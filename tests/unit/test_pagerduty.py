@@ -20,7 +20,7 @@ from pdagent.failures import explain
 from pdagent.pagerduty import Client, UnreachableError
 from pdagent.trust import Trust, TrustError
 from pdagent.verdict import ACCEPTED
-from tests.emulator.fixtures import Certificates
+from tests.emulator.fixtures import Certificates, RunningEmulator
 
 YES = b'{"status":"success","message":"Event processed","dedup_key":"d"}'
 
@@ -114,6 +114,13 @@ def test_a_broken_file_keeps_the_certificates(certificates: Certificates, tmp_pa
             trust.refresh()
         assert trust.context is before
         assert not trust.refresh()
+
+
+def test_a_pinned_bundle_stays_the_only_one(emulator: RunningEmulator) -> None:
+    trust = Trust(emulator.ca_file)
+    verdict = Client(trust).deliver(f"{emulator.url}/v2/enqueue", b"{}")
+    assert verdict.status == 400
+    assert len(trust.context.get_ca_certs()) == 1
 
 
 def test_nothing_below_tls_1_2_and_no_name_unchecked() -> None:
