@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import stat
 import time
 import uuid
+from collections.abc import Iterator
 from typing import IO
 
-from pdagent.files import write_text
+from pdagent.files import remove, write_text
 from pdagent.outqueue import layout
 from pdagent.settings import Settings
 
@@ -21,6 +23,16 @@ STATE_DIRS_HINT = "Run /usr/share/pdagent/state-dirs as root to make the directo
 
 class StartError(Exception):
     """The daemon cannot start; the text says why and what to do, for standard error."""
+
+
+@contextlib.contextmanager
+def _in_words(path: str) -> Iterator[None]:
+    """Turn what the system says about `path` or below it into a StartError."""
+    try:
+        yield
+    except OSError as exc:
+        where = exc.filename or path
+        raise StartError(f"{where}: {exc.strerror}. {STATE_DIRS_HINT}") from None
 
 
 def check_user(settings: Settings) -> bool:
@@ -38,15 +50,11 @@ def check_user(settings: Settings) -> bool:
 
 def make_directories(settings: Settings) -> None:
     """Create what is missing and make sure that the rest can be written to."""
-    try:
+    with _in_words(settings.data_dir):
         layout.ensure(settings.data_dir)
         if not os.path.isdir(settings.run_dir):
             os.makedirs(settings.run_dir)
             os.chmod(settings.run_dir, layout.MODES[""])
-    except OSError as exc:
-        raise StartError(
-            f"{exc.filename or settings.data_dir}: {exc.strerror}. {STATE_DIRS_HINT}"
-        ) from None
     needed = [os.path.join(settings.data_dir, path) for path in layout.MODES if path]
     barred = [
         path
@@ -63,22 +71,29 @@ def make_directories(settings: Settings) -> None:
 def make_answers_directory(run_dir: str) -> str:
     """Create the directory of answers for waiting submitters: to be entered, not listed."""
     path = os.path.join(run_dir, layout.ANSWERS)
-    os.makedirs(path, exist_ok=True)
-    os.chmod(path, layout.ANSWERS_MODE)
+    with _in_words(path):
+        os.makedirs(path, exist_ok=True)
+        os.chmod(path, layout.ANSWERS_MODE)
     return path
 
 
 def make_wake_fifo(path: str) -> int:
     """Create the FIFO that submitters write to and return it open; never blocks."""
-    try:
-        if not stat.S_ISFIFO(os.lstat(path).st_mode):
-            os.unlink(path)
+    with _in_words(path):
+        if not _is_own_fifo(path):
+            remove(path)
             os.mkfifo(path)
+        os.chmod(path, layout.WAKE_MODE)
+        # Read and write: with no reader of its own side a FIFO reports end of file for ever.
+        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _is_own_fifo(path: str) -> bool:
+    try:
+        found = os.lstat(path)
     except FileNotFoundError:
-        os.mkfifo(path)
-    os.chmod(path, layout.WAKE_MODE)
-    # Read and write: with no reader of its own side a FIFO reports end of file for ever.
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return False
+    return stat.S_ISFIFO(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def agent_id(path: str) -> str:
@@ -88,7 +103,8 @@ def agent_id(path: str) -> str:
             text = file.read(100).strip()
     except FileNotFoundError:
         text = str(uuid.uuid4())
-        write_text(path, text + "\n", 0o644)
+        with _in_words(path):
+            write_text(path, text + "\n", 0o644)
     except (OSError, UnicodeDecodeError) as exc:
         raise StartError(f"Cannot read the agent id at {path}: {exc}") from None
     try:
@@ -106,12 +122,10 @@ def become_consumer(queue: str, seconds: float = LOCK_SECONDS) -> IO[str]:
     The lock is the kernel's, so a killed daemon leaves none behind; the file stays.
     """
     path = os.path.join(queue, layout.LOCK)
-    try:
+    with _in_words(path):
         file = os.fdopen(
             os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640), "r+"
         )
-    except OSError as exc:
-        raise StartError(f"{path}: {exc.strerror}. {STATE_DIRS_HINT}") from None
     until = time.monotonic() + seconds
     while True:
         try:

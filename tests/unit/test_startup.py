@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import stat
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import pdagent.commands.daemon as command
 from pdagent import startup
+from pdagent.daemon import Daemon
 from pdagent.outqueue import layout
 from pdagent.settings import Settings
 from pdagent.startup import StartError
+from tests.neighbours import NOBODY
 
 
 @pytest.fixture
@@ -73,6 +77,32 @@ def test_the_answers_may_be_entered_not_listed(tmp_path: Path) -> None:
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o711
 
 
+def test_a_wake_fifo_of_another_user_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "wake"
+    os.mkfifo(path)
+    os.chown(path, NOBODY, NOBODY)
+    os.close(startup.make_wake_fifo(str(path)))
+    assert path.stat().st_uid == os.geteuid()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: startup.make_answers_directory(str(path)),
+        lambda path: startup.make_wake_fifo(str(path / "wake")),
+        lambda path: startup.agent_id(str(path / "agent_id.txt")),
+        lambda path: startup.become_consumer(str(path)),
+    ],
+    ids=["answers", "wake FIFO", "agent id", "lock"],
+)
+def test_what_cannot_be_made_is_said(
+    tmp_path: Path, as_nobody: Callable[..., object], make: Callable[[Path], object]
+) -> None:
+    tmp_path.chmod(0o755)
+    with pytest.raises(StartError, match=rf"{tmp_path}/.*: Permission denied. .*state-dirs"):
+        as_nobody(lambda: make(tmp_path))
+
+
 def test_the_agent_id_of_1_x_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "agent_id.txt"
     text = str(uuid.uuid4())
@@ -114,3 +144,16 @@ def test_the_lock_says_who_has_it(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
     lock.close()
     startup.become_consumer(str(tmp_path)).close()
+
+
+def test_a_defect_that_ends_the_daemon_stands_in_its_log(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(_daemon: Daemon) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Daemon, "run", broken)
+    startup.make_directories(settings)
+    assert command._work(settings, "", str(uuid.uuid4()), lambda: None) == 1
+    assert "pdagentd broke down" in caplog.text
+    assert "ZeroDivisionError" in caplog.text

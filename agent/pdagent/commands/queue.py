@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pdagent import __version__, settings
+from pdagent import __version__, settings, submission
 from pdagent.commands.parser import Parser
 from pdagent.commands.queueview import (
     COULD_NOT,
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.run:
         line.error("too few arguments")
     try:
-        loaded = settings.load(options.config or os.environ.get("PDAGENT_CONFIG", ""))
+        loaded = submission.settings_for(options.config)
         code = int(options.run(Context(options, loaded)))
         sys.stdout.flush()
         return code
