@@ -228,9 +228,13 @@ class Daemon:
             self._delivery.retry_limit = settings.retry_limit_for_possible_errors
         self._sender.reconfigure(self._urls(), self._new_client)
         self._scan_at = 0.0
+        cleanup_at = time.monotonic() + settings.cleanup_interval_secs
+        self._cleanup_at = min(self._cleanup_at, cleanup_at)
         logging.getLogger("pdagent").setLevel(settings.log_level.upper())
         self._loaded_at = time.time()
         logger.info("Configuration read again: %s", settings.path)
+        for warning in settings.warnings:
+            logger.warning("%s", warning)
 
     def _refresh_trust(self) -> None:
         try:

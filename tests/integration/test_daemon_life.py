@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -145,6 +145,37 @@ def test_in_the_background_it_returns_when_ready(host: Host, emulator: RunningEm
     assert "*** pdagentd exiting normally!" in log
 
 
+@pytest.fixture
+def background(host: Host) -> Iterator[Callable[..., int]]:
+    """Start the daemon in the background by a command of the test's own; returns its exit code."""
+    host.configure(log_file=host.log_path)
+    pid_file = host.directory / "run" / "pdagentd.pid"
+
+    def start(*command: object, **options: object) -> int:
+        return subprocess.run(command, check=False, timeout=60, **options).returncode
+
+    yield start
+    if pid_file.exists():
+        os.kill(int(pid_file.read_text()), signal.SIGTERM)
+        host.until(lambda: not pid_file.exists())
+
+
+def test_closed_streams_are_no_obstacle(host: Host, background: Callable[..., int]) -> None:
+    closing = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+    assert background(*closing, *host.command("pdagentd")) == 0
+    host.until(lambda: host.state().get("pid"))
+
+
+def test_a_relative_path_of_the_configuration_holds_in_the_background(
+    host: Host, background: Callable[..., int]
+) -> None:
+    *command, path = host.command("pdagentd")
+    assert background(*command, host.config.name, cwd=host.directory) == 0
+    os.kill(host.until(lambda: host.state().get("pid")), signal.SIGHUP)
+    host.until(lambda: "Configuration read again" in host.log())
+    assert host.state()["config_file"] == str(host.config) == path
+
+
 @pytest.mark.parametrize("option", [(), ("-f",)])
 @pytest.mark.parametrize(
     ("change", "said"),
@@ -276,6 +307,21 @@ def test_a_broken_configuration_leaves_the_old_one_in_force(
     host.config.write_text(good)  # for the submit, which reads it too
     host.put(trigger(1))
     emulator.wait_for(1)
+
+
+def test_what_is_suspicious_in_the_new_configuration_is_said(host: Host) -> None:
+    host.start()
+    host.configure(worker=3)
+    host.daemon.send_signal(signal.SIGHUP)
+    host.until(lambda: "unknown key worker; did you mean workers?" in host.log())
+
+
+def test_a_shorter_pause_between_clean_ups_counts_at_once(host: Host) -> None:
+    host.start()
+    host.until(lambda: host.state()["cleanup"]["last_at"])
+    host.configure(cleanup_interval_secs=1)
+    host.daemon.send_signal(signal.SIGHUP)
+    host.until(lambda: host.log().count("Cleaned up:") > 2)
 
 
 def test_directories_do_not_move_under_a_running_daemon(host: Host) -> None:

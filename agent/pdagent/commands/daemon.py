@@ -13,6 +13,7 @@ from pdagent.commands.console import complain
 from pdagent.commands.options import FLAG, Command, Option
 from pdagent.files import remove
 from pdagent.settings import AGENT_WILL_QUIT, Settings, SettingsError, load
+from pdagent.submission import CONFIG_VARIABLE
 
 COMMAND = Command(
     "pdagentd",
@@ -33,7 +34,9 @@ logger = logging.getLogger("pdagent.main")
 def main(argv: list[str]) -> int:
     """Run the daemon; returns its exit code, in the background the parent's."""
     args = COMMAND.parse(argv)
-    path = args.config or os.environ.get("PDAGENT_CONFIG", "")
+    named = args.config or os.environ.get(CONFIG_VARIABLE, "")
+    path = os.path.abspath(named) if named else ""  # in the background the directory is another
+    _open_closed_streams()
     try:
         settings = load(path)
         if args.check_config:
@@ -49,6 +52,14 @@ def main(argv: list[str]) -> int:
     except startup.StartError as exc:
         complain(str(exc))
     return 1
+
+
+def _open_closed_streams() -> None:
+    """Give closed standard streams to /dev/null, so that no other file takes their numbers."""
+    spare = os.open(os.devnull, os.O_RDWR)
+    while spare <= 2:
+        spare = os.open(os.devnull, os.O_RDWR)
+    os.close(spare)
 
 
 def _judge(settings: Settings) -> int:
@@ -95,6 +106,11 @@ def _work(settings: Settings, path: str, agent_id: str, ready: Callable[[], None
     except TrustError as exc:
         logger.error("%s", exc)
         raise startup.StartError(f"{exc}\n{AGENT_WILL_QUIT}") from None
+    except startup.StartError:
+        raise
+    except Exception:  # in the background the log is the only place where it can be seen
+        logger.exception("pdagentd broke down; send the bundle of pd-doctor --report to support")
+        return 1
 
 
 def _start_log(settings: Settings) -> None:
