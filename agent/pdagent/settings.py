@@ -7,6 +7,9 @@ to name its line. It understands what 1.x wrote: one section ``[Main]``, ``key =
 
 from __future__ import annotations
 
+import os
+import stat
+
 TYPE_CHECKING = False  # typing is not imported on the way of pd-send
 if TYPE_CHECKING:
     from typing import Union
@@ -184,7 +187,9 @@ class Settings:
     @property
     def warnings(self) -> list[str]:
         """One line for each thing in the file that is suspicious but no error."""
-        return [_remark(*remark) for remark in self._remarks]
+        from pdagent.remarks import remark
+
+        return [remark(*found, known=_BY_NAME) for found in self._remarks]
 
     @property
     def outqueue_dir(self) -> str:
@@ -260,7 +265,9 @@ def load(path: str = "") -> Settings:
 
 def _read(path: str, *, optional: bool) -> str | None:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SettingsError(_unreadable(path, "it is not a regular file"))
             raw = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         if optional:
@@ -275,6 +282,11 @@ def _read(path: str, *, optional: bool) -> str | None:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise SettingsError(f"Error loading config: {path}:{line}: not UTF-8 text") from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open without waiting for whoever writes to a FIFO or a terminal."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _unreadable(path: str, reason: str | None) -> str:
@@ -344,7 +356,9 @@ def _read_choice(key: Key, text: str) -> Value | None:
 
 
 def _read_path(_key: Key, text: str) -> Value | None:
-    return text if text.startswith("/") and "\0" not in text else None
+    if not text.startswith("/") or "\0" in text:
+        return None
+    return text.rstrip("/") or "/"  # the same directory, so the same to whoever compares
 
 
 def _read_url(_key: Key, text: str) -> Value | None:
@@ -377,18 +391,3 @@ _READERS = {
     "url": _read_url,
     "address": _read_address,
 }
-
-
-def _remark(topic: str, where: str, name: str) -> str:
-    """Word one warning; the nearest known name is looked up only here, off the hot path."""
-    from difflib import get_close_matches
-
-    if topic == "section":
-        return f"{where}: section {name} is ignored; keys belong in {SECTION}"
-    if topic == "repeated":
-        return f"{where}: {name} is set more than once; the last one counts"
-    if topic == "plain":
-        return f"{where}: {name} is not https: integration keys travel in clear"
-    near = get_close_matches(name, _BY_NAME, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return f"{where}: unknown key {name}{hint}"
