@@ -160,7 +160,16 @@ def test_show_masks_keys_unless_told_otherwise(refused: Host) -> None:
     assert json.loads(queue(refused, "show", "--show-keys", name).stdout)["name"] == name
 
 
-def test_show_of_a_pending_event_tells_its_attempts(host: Host, emulator: RunningEmulator) -> None:
+def test_show_takes_the_name_that_the_log_has(refused: Host) -> None:
+    (name,) = refused.events("err")
+    in_log = name.replace(KEY, "...wxyz")
+    assert in_log in refused.log()
+    assert json.loads(queue(refused, "show", "--show-keys", in_log).stdout)["name"] == name
+
+
+def test_show_of_a_pending_event_tells_what_it_waits_for(
+    host: Host, emulator: RunningEmulator
+) -> None:
     emulator.fault("status", status=503, times=None)
     host.start()
     first, second = host.put(event("trigger")), host.put(event("resolve"))
@@ -168,7 +177,10 @@ def test_show_of_a_pending_event_tells_its_attempts(host: Host, emulator: Runnin
     found = json.loads(queue(host, "show", first).stdout)
     assert found["attempts"] >= 1
     assert found["last_answer"] == "http_503"
-    assert json.loads(queue(host, "show", second).stdout)["attempts"] == 0
+    assert (found["ahead"], found["lane"]["state"]) == (0, "backing_off")
+    found = json.loads(queue(host, "show", second).stdout)
+    assert (found["attempts"], found["last_answer"], found["ahead"]) == (0, None, 1)
+    assert found["lane"]["reason"] == "http_503"
 
 
 def test_show_of_nothing(host: Host) -> None:
@@ -177,6 +189,7 @@ def test_show_of_nothing(host: Host) -> None:
         1,
         "pd-queue: no event nothing.txt; see pd-queue list\n",
     )
+    assert KEY not in queue(host, "show", KEY).stderr
 
 
 # --- retry
@@ -289,6 +302,12 @@ def test_hold_and_release_beside_a_running_daemon(host: Host, emulator: RunningE
     assert queue(host, "release").stdout == "Released: all keys.\n"
     emulator.wait_for(1)
     assert queue(host, "release").stdout == "Nothing was held.\n"
+
+
+def test_what_can_be_no_key_is_not_held(host: Host) -> None:
+    shown = queue(host, "hold", "-k", "../../etc/passwd")
+    assert shown.returncode == 2
+    assert "has a character other than" in shown.stderr
 
 
 def test_a_held_key_holds_no_other(host: Host, emulator: RunningEmulator) -> None:

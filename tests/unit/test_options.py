@@ -145,3 +145,14 @@ def test_usage_errors_are_argparses(argv, message, capfd):
 
     assert end.value.code == 2
     assert message in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["-b"], ["-f"], ["-x"]])
+@pytest.mark.parametrize("key", ["0123456789abcdef0123456789abcdef", "R0123456789ABCDEFGHIJKLM"])
+def test_a_key_in_the_wrong_place_is_not_repeated_in_full(argv, key, capfd):
+    with pytest.raises(SystemExit):
+        TOY.parse([*argv, key])
+
+    said = capfd.readouterr().err
+    assert key not in said
+    assert f"...{key[-4:]}" in said

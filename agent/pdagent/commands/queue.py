@@ -22,7 +22,7 @@ from pdagent.commands.queueview import (
     show,
     status,
 )
-from pdagent.event import mask
+from pdagent.event import EventError, check_key, mask
 from pdagent.outqueue.custody import DIRECTORIES, PENDING, Entry
 
 USAGE = 2
@@ -153,6 +153,11 @@ def _confirmed() -> bool:
 
 def hold(context: Context) -> int:
     """Stop sending without stopping the daemon."""
+    if context.key is not None:
+        try:
+            check_key("argument -k/--service-key", context.key)
+        except EventError as error:
+            return _usage(str(error))
     context.queue.hold(context.key or "")
     context.wake()
     print(f"Held: {_scope(context)}. Events are kept until pd-queue release.")

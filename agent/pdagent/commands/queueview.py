@@ -8,8 +8,17 @@ import sys
 import time
 from typing import Any
 
+from pdagent.commands.parser import without_keys
 from pdagent.event import mask
-from pdagent.outqueue.custody import DIRECTORIES, ERROR, PENDING, Custody, Entry, masked_body
+from pdagent.outqueue.custody import (
+    DIRECTORIES,
+    ERROR,
+    PENDING,
+    Custody,
+    Entry,
+    masked_body,
+    masked_name,
+)
 from pdagent.outqueue.inbox import wake
 from pdagent.settings import Settings
 from pdagent.state import iso, read_state
@@ -149,13 +158,13 @@ def show(context: Context) -> int:
     """Print one event with all that is known about it."""
     entry = context.queue.find(context.options.name)
     if entry is None:
-        complain(f"pd-queue: no event {context.options.name}; see pd-queue list")
+        complain(f"pd-queue: no event {without_keys(context.options.name)}; see pd-queue list")
         return COULD_NOT
     body = context.queue.body(entry)
     open_keys = context.options.show_keys
     shown = {
         "schema": 1,
-        "name": entry.name if open_keys else entry.name.replace(entry.key, mask(entry.key)),
+        "name": entry.name if open_keys else masked_name(entry),
         "state": entry.state,
         "queued_at": iso(entry.queued_at),
         "body": body if open_keys or body is None else masked_body(body),
@@ -171,13 +180,18 @@ def _last_answer(context: Context, entry: Entry) -> dict[str, Any]:
         reason = context.queue.reason(entry) or {}
         reason.pop("event", None)  # the file name again, with its key
         return {"attempts": reason.get("attempts"), "last_answer": reason or None}
+    if entry.state != PENDING:
+        return {"attempts": None, "last_answer": None}
+    ahead = [one for one in context.queue.entries(PENDING, key=entry.key) if one.name < entry.name]
     lanes = context.state().get("lanes") or []
-    first = next(context.queue.entries(PENDING, key=entry.key), None)
-    if entry.state == PENDING and first and first.name == entry.name:
-        for lane in lanes:
-            if lane["key"] == mask(entry.key):
-                return {"attempts": lane["attempts"], "last_answer": lane["reason"]}
-    return {"attempts": 0 if entry.state == PENDING else None, "last_answer": None}
+    lane: dict[str, Any] = next((one for one in lanes if one["key"] == mask(entry.key)), {})
+    # Only the first of a key is ever tried; the others wait for what it waits for.
+    return {
+        "attempts": 0 if ahead else lane.get("attempts", 0),
+        "last_answer": None if ahead else lane.get("reason"),
+        "ahead": len(ahead),
+        "lane": {name: lane.get(name) for name in ("state", "attempts", "reason", "retry_at")},
+    }
 
 
 def chosen(context: Context, default: tuple[str, ...] = ()) -> list[Entry]:

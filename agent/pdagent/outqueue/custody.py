@@ -75,12 +75,15 @@ class Custody:
         return dict(sorted(found.items()))
 
     def find(self, name: str) -> Entry | None:
-        """Return the entry of this file name, wherever it is."""
-        parsed = layout.parse(os.path.basename(name))
+        """Return the entry of this file name, wherever it is; the log's masked name does, too."""
+        base = os.path.basename(name)
+        parsed = layout.parse(base)
         for state, directory in DIRECTORIES.items():
-            path = os.path.join(self.directory, directory, os.path.basename(name))
+            path = os.path.join(self.directory, directory, base)
             if parsed and os.path.lexists(path):
-                return Entry(state, os.path.basename(name), parsed[1], parsed[0] / 1e6)
+                return Entry(state, base, parsed[1], parsed[0] / 1e6)
+        if parsed and parsed[1].startswith("..."):
+            return next((one for one in self.entries() if masked_name(one) == base), None)
         return None
 
     def body(self, entry: Entry) -> dict[str, Any] | None:
@@ -188,6 +191,11 @@ def read_object(path: str) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def masked_name(entry: Entry) -> str:
+    """Return an event's file name with its integration key masked, as the log has it."""
+    return f"{entry.name.partition('_')[0]}_{mask(entry.key)}.txt"
 
 
 def masked_body(body: dict[str, Any]) -> dict[str, Any]:
