@@ -20,6 +20,7 @@ from pdagent.delivery import Delivery
 from pdagent.event import PATHS, mask
 from pdagent.files import write_json, write_text
 from pdagent.outqueue import layout, ledger
+from pdagent.outqueue.answers import Answers
 from pdagent.outqueue.outbox import Outbox
 from pdagent.pagerduty import Client, UnreachableError
 from pdagent.sender import Sender
@@ -55,14 +56,14 @@ class Daemon:
         reload: Callable[[], Settings],
         agent_id: str,
         wake_fd: int,
-        answers_dir: str,
+        answers: Answers,
         notifier: Notifier,
         ready: Callable[[], None],
     ) -> None:
         """Put the parts together; `reload` reads the configuration again. May raise TrustError."""
         now = time.monotonic()
         self._settings, self._reload = settings, reload
-        self._agent_id, self._answers_dir = agent_id, answers_dir
+        self._agent_id, self._answers = agent_id, answers
         self._notifier, self._ready = notifier, ready
         self._started_at = self._loaded_at = time.time()
         self._wake_fd = wake_fd
@@ -73,9 +74,7 @@ class Daemon:
             settings.backoff_interval_secs, settings.retry_limit_for_possible_errors, now
         )
         self._outbox = Outbox(settings.outqueue_dir)
-        self._sender = Sender(
-            self._delivery, self._outbox, self._urls(), self._new_client, answers_dir
-        )
+        self._sender = Sender(self._delivery, self._outbox, self._urls(), self._new_client, answers)
         self._memory = state.Memory(settings.db_dir)
         self._aggregates = self._memory.load_aggregates()
         self._counted = (0, 0)
@@ -274,7 +273,7 @@ class Daemon:
         queue, now = self._settings.outqueue_dir, time.time()
         try:
             swept = housekeeping.sweep(queue, self._settings.cleanup_threshold_secs, now)
-            housekeeping.sweep_answers(self._answers_dir, now)
+            self._answers.sweep(now)
             removed = housekeeping.make_room(queue, self._settings.min_free_mb * housekeeping.MIB)
         except OSError as exc:
             logger.error("Clean-up failed: %s", exc)

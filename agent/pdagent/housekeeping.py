@@ -15,9 +15,6 @@ from pdagent.files import remove
 from pdagent.outqueue import layout
 from pdagent.outqueue.outbox import reason_name
 
-ANSWER_SECONDS = 600.0
-"""How long the answers for waiting submitters are kept in run_dir."""
-
 MIB = 1024 * 1024
 
 _BATCH = 1000
@@ -51,11 +48,6 @@ def _is_fresh_error(path: str, threshold: float, now: float) -> bool:
         return now - os.stat(reason_name(path)).st_mtime <= threshold
     except OSError:
         return False
-
-
-def sweep_answers(directory: str, now: float) -> None:
-    """Remove answers that no submitter waits for any more."""
-    _remove_all(path for path, age in _ages(directory, now) if age > ANSWER_SECONDS)
 
 
 def make_room(queue: str, least_free: int) -> int:

@@ -8,16 +8,15 @@ moved, so that a crash can never repeat an event after a later one of the same k
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from typing import Any, Callable
 
 from pdagent.delivery import Delivery, Job, Move
 from pdagent.event import mask
-from pdagent.files import write_json
 from pdagent.metrics import Latency
 from pdagent.outqueue import layout
+from pdagent.outqueue.answers import Answers
 from pdagent.outqueue.outbox import Outbox, StrangeEntryError, reason_name
 from pdagent.pagerduty import Client
 from pdagent.state import describe_error, iso
@@ -56,7 +55,7 @@ class Sender:
         outbox: Outbox,
         urls: dict[str, str],
         new_client: Callable[[], Client],
-        answers_dir: str,
+        answers: Answers,
     ) -> None:
         """No thread is started before there is work; urls maps event kinds to endpoints."""
         self.delivery = delivery
@@ -68,7 +67,7 @@ class Sender:
         self.latency = Latency()
         self._urls = urls
         self._new_client = new_client
-        self._answers_dir = answers_dir
+        self._answers = answers
         self._clients: list[Client] = []
         self._threads: list[threading.Thread] = []
         self._workers = 1
@@ -278,9 +277,8 @@ class Sender:
             self.outbox.ignore(name)
 
     def _answer(self, name: str, reason: dict[str, Any]) -> None:
-        path = os.path.join(self._answers_dir, reason_name(name))
         try:
-            write_json(path, {"schema": 1, "event": name, **reason}, 0o644)
+            self._answers.put(reason_name(name), {"schema": 1, "event": name, **reason})
         except OSError as exc:
             logger.warning("Cannot write the answer for whoever waits for it: %s", exc.strerror)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pdagent import housekeeping
-from pdagent.housekeeping import make_room, sweep, sweep_answers
+from pdagent.housekeeping import make_room, sweep
 from pdagent.outqueue import layout
 
 NOW = 1_800_000_000.0
@@ -101,15 +101,6 @@ def test_a_file_that_goes_meanwhile_is_no_error(
 
     monkeypatch.setattr(os, "scandir", Vanishing)
     assert sweep(str(queue), WEEK, NOW).suc == 0
-
-
-def test_answers_nobody_waits_for_are_removed(tmp_path: Path) -> None:
-    old, young = tmp_path / "old.json", tmp_path / "young.json"
-    for path, age in ((old, 601), (young, 10)):
-        path.touch()
-        os.utime(path, (NOW - age, NOW - age))
-    sweep_answers(str(tmp_path), NOW)
-    assert (old.exists(), young.exists()) == (False, True)
 
 
 def test_delivered_events_make_room_the_oldest_first(

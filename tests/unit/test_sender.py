@@ -16,6 +16,7 @@ from pdagent import sender as sending
 from pdagent.delivery import Delivery
 from pdagent.event import Event
 from pdagent.outqueue import layout
+from pdagent.outqueue.answers import Answers
 from pdagent.outqueue.outbox import Outbox
 from pdagent.sender import Sender, masked
 from pdagent.verdict import ACCEPTED, NOT_NOW, REJECTED, Verdict
@@ -61,7 +62,7 @@ class Bench:
             self.outbox,
             dict.fromkeys(("v1", "v2", "change"), "https://pagerduty.test/"),
             lambda: self.wire,  # type: ignore[arg-type,return-value]
-            str(self.answers),
+            Answers(str(self.answers)),
         )
 
     def put(self, number: int, body: bytes | None = None) -> str:

@@ -90,6 +90,7 @@ def _serve(settings: Settings, path: str, as_root: bool, ready: Callable[[], Non
 def _work(settings: Settings, path: str, agent_id: str, ready: Callable[[], None]) -> int:
     # requests takes a tenth of a second to import: start-up errors need not wait for it.
     from pdagent.daemon import Daemon
+    from pdagent.outqueue.answers import Answers
     from pdagent.systemd import Notifier
     from pdagent.trust import TrustError
 
@@ -99,7 +100,7 @@ def _work(settings: Settings, path: str, agent_id: str, ready: Callable[[], None
             reload=lambda: load(path),
             agent_id=agent_id,
             wake_fd=startup.make_wake_fifo(settings.wake_fifo),
-            answers_dir=startup.make_answers_directory(settings.run_dir),
+            answers=Answers(startup.make_answers_directory(settings.run_dir)),
             notifier=Notifier(os.environ),
             ready=ready,
         ).run()
