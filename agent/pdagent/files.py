@@ -34,9 +34,10 @@ def write_text(path: str, text: str, mode: int) -> None:
         raise
 
 
-def remove(path: str) -> None:
-    """Remove a file that may not be there."""
+def remove(path: str) -> bool:
+    """Remove a file that may not be there; True when it was there and is gone."""
     try:
         os.unlink(path)
     except OSError:
-        return
+        return False
+    return True

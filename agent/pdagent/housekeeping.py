@@ -45,7 +45,7 @@ def _sweep(directory: str, threshold: float, now: float) -> int:
 def _is_fresh_error(path: str, threshold: float, now: float) -> bool:
     """Tell whether an old event came to err lately: somebody should still see it there."""
     try:
-        return now - os.stat(reason_name(path)).st_mtime <= threshold
+        return now - os.lstat(reason_name(path)).st_mtime <= threshold
     except OSError:
         return False
 
@@ -95,9 +95,8 @@ def _ages(directory: str, now: float) -> Iterator[tuple[str, float]]:
 
 def _remove_all(paths: Iterator[str]) -> int:
     removed = 0
-    for path in list(paths):
-        remove(path)
-        removed += 1
-        if removed % _BATCH == 0:
+    for number, path in enumerate(list(paths), 1):
+        removed += remove(path)
+        if number % _BATCH == 0:
             time.sleep(0.01)  # let the workers have the disk and the interpreter
     return removed

@@ -1,4 +1,4 @@
-"""pd-queue beside a running and a stopped daemon: promises 4, 12 and 13."""
+"""pd-queue beside a running and a stopped daemon: promises 4, 11, 12 and 13."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Back-off, throttling, a dead network: promises 4 and 8 with a clock of our own."""
+"""Back-off, throttling, a dead network: promises 4, 6 and 8 with a clock of our own."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from pdagent import housekeeping
 from pdagent.housekeeping import make_room, sweep
 from pdagent.outqueue import layout
+from pdagent.outqueue.outbox import Outbox
 
 NOW = 1_800_000_000.0
 WEEK = 7 * 86400.0
@@ -67,12 +70,41 @@ def test_an_event_that_came_to_err_lately_stays_with_its_reason(queue: Path) -> 
     assert sweep(str(queue), WEEK, NOW).err == 2
 
 
+MANY = 50
+SET_ASIDE: dict[str, Callable[[Path], object]] = {
+    "FIFOs": os.mkfifo,
+    "dangling links": lambda path: path.symlink_to("/nowhere"),
+    "links to what is always young": lambda path: path.symlink_to("/proc/self/stat"),
+    "files from the future": lambda path: (path.touch(), os.utime(path, (NOW * 2, NOW * 2))),
+    "files from the past": lambda path: (path.touch(), os.utime(path, (1, 1))),
+}
+
+
+@pytest.mark.parametrize("make", SET_ASIDE.values(), ids=SET_ASIDE)
+@pytest.mark.parametrize(
+    "form", ["{:016d}_k.txt", "{}", "{}.json", "{}.json.bak", "9{:015d}_k.txt"]
+)
+def test_what_a_neighbour_filled_err_with_goes_after_the_threshold_and_not_before(
+    queue: Path, make: Callable[[Path], object], form: str
+) -> None:
+    outbox = Outbox(str(queue))
+    for number in range(MANY):
+        name = form.format(number)
+        make(queue / "pdq" / name)
+        outbox.reject(name, {"outcome": "set_aside"})
+    now = time.time()
+    assert sweep(str(queue), WEEK, now + WEEK - 60).err == 0
+    assert len(os.listdir(queue / "err")) == 2 * MANY
+    sweep(str(queue), WEEK, now + WEEK + 60)
+    assert os.listdir(queue / "err") == []
+
+
 def test_a_directory_of_a_neighbour_is_no_obstacle(queue: Path) -> None:
     put(queue / "tmp", WEEK + 1).unlink()
     (queue / "tmp" / layout.name(0, KEY)).mkdir()
-    young = put(queue / "suc", WEEK + 1)
-    sweep(str(queue), WEEK, NOW)
-    assert not young.exists()
+    old = put(queue / "suc", WEEK + 1)
+    assert sweep(str(queue), WEEK, NOW) == (0, 1, 0)
+    assert not old.exists()
 
 
 def test_many_files_are_removed_in_batches(queue: Path, monkeypatch: pytest.MonkeyPatch) -> None:

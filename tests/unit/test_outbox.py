@@ -195,8 +195,16 @@ def test_what_is_no_event_is_set_aside(
         outbox.read(FIRST, KEY)
     outbox.reject(FIRST, {"outcome": "set_aside"})
     assert os.listdir(queue / "pdq") == []
-    assert os.path.lexists(queue / "err" / FIRST)
+    assert os.path.lexists(queue / "err" / FIRST) == (word != "directory")
     assert outbox.scan() == ({}, [], set())
+
+
+def test_a_full_directory_stays_even_if_it_could_be_moved(outbox: Outbox, queue: Path) -> None:
+    (queue / "pdq" / FIRST / "file").mkdir(parents=True)
+    outbox.scan()
+    with pytest.raises(OSError, match="not empty"):
+        outbox.reject(FIRST, {"outcome": "set_aside"})
+    assert os.listdir(queue / "err") == []
 
 
 def test_a_submit_that_is_just_ending_is_no_hard_link(

@@ -163,10 +163,14 @@ class Outbox:
     def reject(self, name: str, reason: dict[str, Any]) -> str:
         """Move an entry to err with its reason beside it and return its name there.
 
-        On a full disk it moves without: the log has the reason too.
-        Raises FileNotFoundError when it is gone. A directory of another user cannot be
-        moved and stays; it is removed if it is empty.
+        On a full disk it moves without: the log has the reason too. A directory is removed
+        if it is empty and stays if not: clean-up could not remove it from err either.
+        Raises FileNotFoundError when it is gone, OSError when it stays.
         """
+        if stat.S_ISDIR(os.lstat(os.path.join(self._pdq, name)).st_mode):
+            os.rmdir(os.path.join(self._pdq, name))
+            self._forget(name)
+            return name
         target = self._free_name(name)
         reason_file = os.path.join(self._err, reason_name(target))
         with contextlib.suppress(OSError):
@@ -175,8 +179,7 @@ class Outbox:
             self._move(name, target, layout.ERR)
         except OSError:
             remove(reason_file)
-            if not self._remove_directory(name):
-                raise
+            raise
         self._forget(name)
         return target
 
@@ -231,13 +234,6 @@ class Outbox:
         return any(
             os.path.lexists(os.path.join(self._err, owner)) for owner in (stem, stem + ".txt")
         )
-
-    def _remove_directory(self, name: str) -> bool:
-        try:
-            os.rmdir(os.path.join(self._pdq, name))
-        except OSError:
-            return False
-        return True
 
 
 def reason_name(name: str) -> str:
