@@ -106,7 +106,7 @@ _EXPLANATIONS = {
     ),
     dnsquery.UNREACHABLE: (
         "the resolver {server} cannot be reached from here",
-        "name a resolver that can be reached",
+        "name a resolver that can be reached, or give it a route",
     ),
     dnsquery.CLOSED: (
         "nothing listens on port 53 of the resolver {server}",
@@ -135,7 +135,11 @@ _LOCAL_RESOLVERS = (
 def route(context: Context, results: Results) -> Finding:
     """Ask the kernel how it would send to each address the daemon connects to."""
     source = context.settings.source_address
-    addresses = _all_addresses(results) or _outside(dnsquery.nameservers())
+    addresses = _all_addresses(results)
+    if not addresses and not context.direct() and _routes():
+        # Behind a proxy, a network without a way out is as it should be.
+        return skip("the way to the proxy shows once its name has an address")
+    addresses = addresses or _outside(dnsquery.nameservers())
     if not addresses:
         return _route_without_names()
     ways: dict[str, str] = {}
@@ -189,24 +193,26 @@ def addresses_of(destination: Destination, results: Results) -> list[str]:
 
 
 def _route_without_names() -> Finding:
-    if _default_route():
+    if _routes() & _DEFAULT_ROUTES:
         return ok("there is a default route", source={}, errors={})
     return _no_route("the internet", {"source": {}, "errors": {}})
 
 
-def _default_route() -> bool:
-    for path, column, wanted in (
-        ("/proc/net/route", 1, "00000000"),
-        ("/proc/net/ipv6_route", 0, "0" * 32),
-    ):
+_DEFAULT_ROUTES = {"0" * 8, "0" * 32}
+_NO_DESTINATIONS = ("Destination", "fe80", "ff00")  # the heading; what every IPv6 link has
+
+
+def _routes() -> set[str]:
+    """Return where this host's routes lead to, in hexadecimal digits as /proc has them."""
+    rows = []
+    for path, column in (("/proc/net/route", 1), ("/proc/net/ipv6_route", 0)):
         try:
             with open(path, encoding="ascii") as file:
-                rows = [line.split() for line in file]
+                rows += [(line.split()[column], line.split()) for line in file]
         except OSError:
             continue
-        if any(row[column] == wanted and "lo" not in row for row in rows if len(row) > column):
-            return True
-    return False
+    found = {destination for destination, words in rows if "lo" not in words}
+    return {one for one in found if not one.startswith(_NO_DESTINATIONS)}
 
 
 def _bad_source(context: Context, detail: dict[str, dict[str, str]]) -> Finding:

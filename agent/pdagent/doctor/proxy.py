@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pdagent.doctor import probe, units
 from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, ok, skip
@@ -115,7 +116,10 @@ def dns(context: Context, _results: Results) -> Finding:
     """Look up the proxy's name."""
     if not context.proxied():
         return skip(_NO_PROXY)
-    return find_names(context.proxied())
+    finding = find_names(context.proxied())
+    if finding.status == FAIL:
+        return replace(finding, fix=f"{finding.fix}; or correct the name in https_proxy")
+    return finding
 
 
 def tcp(context: Context, results: Results) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.integration.doctor.fault import Deed, Fault, configure, run
-from tests.integration.doctor.lab import DROP_INS, GATEWAY, RESOLVER, STRANGER, Host, Lab
+from tests.integration.doctor.lab import DROP_INS, GATEWAY, PROXY, RESOLVER, STRANGER, Host, Lab
 
 DROP_IN = f"{DROP_INS}/proxy.conf"
 
@@ -213,6 +213,19 @@ PROXIES = (
             lab.serve_names("--address=/#/"),
         ),
         edit=OTHER_RESOLVER,
+    ),
+    Fault(
+        "the proxy's name has no address, in a network that is closed on purpose",
+        "proxy.dns",
+        "cannot be reached",
+        "sudoedit /etc/resolv.conf",
+        lambda lab, host: (
+            proxied("http://proxy.example:3128")(lab, host),
+            host.run(f"ip route replace {PROXY} via {GATEWAY}"),
+            host.run("ip route delete default; ip -6 route delete default"),
+            host.run("echo nameserver 10.255.255.53 > /etc/resolv.conf"),
+        ),
+        edit=f"s/10.255.255.53/{RESOLVER}/",
     ),
     Fault(
         "no proxy listens on the port",
