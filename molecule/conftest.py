@@ -17,7 +17,8 @@ import pytest
 
 from tests.emulator.client import Emulator
 
-WAIT_FOR_BOOT = Path(__file__).with_name("shared").joinpath("wait-for-boot.sh").read_text()
+SCENARIOS = Path(__file__).resolve().parent
+WAIT_FOR_BOOT = (SCENARIOS / "shared/wait-for-boot.sh").read_text()
 
 
 def pytest_addoption(parser):
@@ -32,9 +33,9 @@ def pytest_configure(config):
 
 def testbed_name(config):
     """The testbed that was asked for, else that of the first scenario among the arguments."""
-    scenarios = [Path(word).parts for word in config.args]
-    named = (parts[parts.index("molecule") + 1] for parts in scenarios if "molecule" in parts)
-    scenario = next((name for name in named if name != "shared"), Path.cwd().name)
+    paths = [Path(word.partition("::")[0]).resolve() for word in config.args]
+    folders = (path.relative_to(SCENARIOS).parts[:1] for path in paths if SCENARIOS in path.parents)
+    scenario = next((name for (name,) in folders if name != "shared"), Path.cwd().name)
     return config.option.testbed or f"pdagent-{scenario}"
 
 
