@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -25,12 +26,12 @@ RESULTS = ROOT / "docs" / "benchmarks.md"
 _INTRODUCTION = """\
 # Benchmarks
 
-Written by `make bench`; do not edit. Every ratio compares two things measured in the same
-run, alternately where that is possible. Commands and daemon run under the system's Python
-as the packages run them. PagerDuty is an nginx with TLS on the same machine, so that it is
-not the bottleneck (the emulator for wake-up, a server that only waits for latency); its
-processor time counts against the agent. A load above the number of processors means that
-others were at work meanwhile: ratios bear that, absolute figures do not.
+Down to the table written by `make bench`; what follows it is kept. Every ratio compares two
+things measured in the same run, alternately where that is possible. Commands and daemon run
+under the system's Python as the packages run them. PagerDuty is an nginx with TLS on the same
+machine, so that it is not the bottleneck (the emulator for wake-up, a server that only waits
+for latency); its processor time counts against the agent. A load above the number of
+processors means that others were at work meanwhile: ratios bear that, absolute figures do not.
 """
 
 
@@ -50,21 +51,32 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(BENCHMARKS)}")
     if options.write and options.names:
         parser.error("--write takes the results of all benchmarks")
-    where = machine()
+    # So that a run that is broken off leaves neither files nor processes behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    where, started = machine(), time.monotonic()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="pdagent-bench-") as directory:
         for name in options.names or BENCHMARKS:
-            rows += BENCHMARKS[name](Path(directory) / name)
-        print("\n".join([*where, "", *table(rows)]), flush=True)
-        if options.write:
-            RESULTS.write_text(_page(where, rows), encoding="utf-8")
-        progress("removing what was queued")
+            rows += _run(name, Path(directory) / name)
+    where.append(f"{time.strftime('%Y-%m-%d')}, in {(time.monotonic() - started) / 60:.0f} minutes")
+    print("\n".join([*where, "", *table(rows)]), flush=True)
+    if options.write:
+        RESULTS.write_text(_page(where, rows), encoding="utf-8")
     return 1 if any(row.missed for row in rows) else 0
 
 
+def _run(name: str, directory: Path) -> list[Row]:
+    started = time.monotonic()
+    rows = BENCHMARKS[name](directory)
+    progress(f"{name}: {time.monotonic() - started:.0f} s")
+    return rows
+
+
 def _page(where: list[str], rows: list[Row]) -> str:
-    facts = [*where, time.strftime("%Y-%m-%d")]
-    return "\n".join([_INTRODUCTION, *(f"- {line}" for line in facts), "", *table(rows), ""])
+    """The page with these results; what was written below the table by hand stays."""
+    _, mark, notes = RESULTS.read_text(encoding="utf-8").partition("\n## ")
+    facts = (f"- {line}" for line in where)
+    return "\n".join([_INTRODUCTION, *facts, "", *table(rows), mark + notes])
 
 
 if __name__ == "__main__":

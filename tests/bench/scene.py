@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -86,7 +87,10 @@ def _running(command: list[str], port: int) -> Iterator[str]:
 
 @contextlib.contextmanager
 def daemon_host(directory: Path, url: str, ca_file: str, **settings: object) -> Iterator[Host]:
-    """A host with the settings a package ships, but for its addresses and directories."""
+    """A host with the settings a package ships, but for its addresses and directories.
+
+    Its directory goes with the block: a backlog is a hundred thousand files.
+    """
     directory.mkdir(parents=True)
     shipped = {"send_interval_secs": 10, "backoff_interval_secs": 60, "log_level": "info"}
     urls = {"events_api_url": url, "heartbeat_url": url + "/heartbeat", "ca_file": ca_file}
@@ -95,6 +99,7 @@ def daemon_host(directory: Path, url: str, ca_file: str, **settings: object) -> 
         yield host
     finally:
         host.close()
+        shutil.rmtree(directory)
 
 
 def fill(host: Host, events: int, keys: int) -> None:
