@@ -141,8 +141,21 @@ def test_a_damaged_reason_is_none(queue: Queue, stored: str) -> None:
     assert queue.custody.reason(next(queue.custody.entries(ERROR))) is None
 
 
+def make_fifo_with_a_writer(path: Path) -> None:
+    os.mkfifo(path)
+    os.open(path, os.O_RDWR)
+
+
+TRAPS = (
+    os.mkfifo,
+    make_fifo_with_a_writer,
+    lambda path: path.symlink_to("/etc/os-release"),
+    lambda path: path.write_bytes(b"[" * 100_000),
+)
+
+
 @pytest.mark.timeout(10)
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/etc/os-release")])
+@pytest.mark.parametrize("make", TRAPS)
 def test_what_a_neighbour_named_like_a_reason_is_none(
     queue: Queue, make: Callable[[Path], object]
 ) -> None:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shlex
-import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from pdagent.doctor import host
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, skip
 from pdagent.doctor.host import Context
 from pdagent.doctor.redact import masked_name
 from pdagent.doctor.service import epoch
-from pdagent.event import MAX_BODY, mask
+from pdagent.event import mask
 from pdagent.outqueue import layout
+from pdagent.outqueue.custody import read_object
 from pdagent.trust import Trust, TrustError
 
 KEY_LENGTH = 32
@@ -37,7 +35,7 @@ def config(context: Context, _results: Results) -> Finding:
             FAIL,
             " ".join(context.host.config_error.split("\n")),
             expected="a file that pdagentd can read",
-            fix="correct that line, then restart the agent",
+            fix="put that file in order, then restart the agent",
             command=f"sudoedit {path} && {context.host.service_command('restart')}",
         )
     try:
@@ -140,22 +138,10 @@ def _strays(context: Context) -> Iterator[tuple[str, str]]:
     """Yield name and inner key of pending events whose body names another key."""
     folder = os.path.join(context.settings.outqueue_dir, layout.PDQ)
     for name in sorted(_names(folder))[:_BODIES_READ]:
-        parsed, body = layout.parse(name), _body(os.path.join(folder, name))
+        parsed, body = layout.parse(name), read_object(os.path.join(folder, name)) or {}
         inner = body.get("service_key") or body.get("routing_key")
         if parsed and isinstance(inner, str) and inner != parsed[1]:
             yield name, inner
-
-
-def _body(path: str) -> dict[str, Any]:
-    """Return an event's body; empty for what is no readable regular file with an object."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            regular = stat.S_ISREG(os.fstat(fd).st_mode)
-            body = json.loads(file.read(MAX_BODY)) if regular else {}
-    except (OSError, ValueError):
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _names(directory: str) -> Iterable[str]:

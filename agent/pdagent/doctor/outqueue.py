@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok
 from pdagent.doctor.host import AGENT_USER, Context
 from pdagent.doctor.redact import masked_name
-from pdagent.doctor.service import epoch, span
+from pdagent.doctor.service import STATE_DIRS, epoch, span
 from pdagent.event import MAX_BODY, mask
 from pdagent.outqueue import layout, ledger
 from pdagent.outqueue.custody import read_object
 
 OLD_SECONDS, TOO_OLD_SECONDS = 300, 3600
 _MISSING = "is missing"
-STATE_DIRS = "/usr/share/pdagent/state-dirs"
 # An administrator may leave the way into the queue to the members of a group.
 _GROUP_ONLY = {"outqueue": 0o710}
 _FUTURE_SECONDS = ledger.MAX_LEAD_US / 1e6
@@ -134,7 +133,7 @@ def pending(context: Context, _results: Results) -> Finding:
         "keys": dict(counts.most_common(20)),
         "last_error": context.host.state.get("last_error"),
     }
-    text = f"{len(waiting)} pending events"
+    text = f"{len(waiting)} pending event{'' if len(waiting) == 1 else 's'}"
     if not waiting or oldest < OLD_SECONDS:
         since = f", the oldest for {span(oldest)}" if waiting else ""
         return Finding(OK, text + since, detail=detail)

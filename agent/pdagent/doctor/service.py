@@ -18,6 +18,7 @@ from pdagent.doctor.proxy import PROXY_NAMES, variable
 from pdagent.doctor.units import INIT_SCRIPT, UNIT
 
 UNIT_COPY = "/usr/share/pdagent/service/pdagent.service"
+STATE_DIRS = "/usr/share/pdagent/state-dirs"
 SCRIPT_COPY = "/usr/share/pdagent/service/pdagent.init"
 _PRIVATE = "data_dir is not the system's, so no service serves it"
 _GRACE_SECONDS = 5
@@ -239,9 +240,8 @@ def user(context: Context, _results: Results) -> Finding:
             FAIL,
             f"there is no user {host.AGENT_USER}",
             expected="the package's system user",
-            fix="make the user and restart the agent",
-            command="sudo useradd --system --home-dir /var/lib/pdagent --shell /usr/sbin/nologin "
-            f"--user-group {host.AGENT_USER} && {context.host.service_command('restart')}",
+            fix="make the user with the ids that its files have, and restart the agent",
+            command=f"{_make_user_command()} && {context.host.service_command('restart')}",
         )
     process = context.host.process
     if process and process.uid != agent.pw_uid:
@@ -253,6 +253,20 @@ def user(context: Context, _results: Results) -> Finding:
             command=f"sudo kill {process.pid} && {context.host.service_command('start')}",
         )
     return ok(f"{host.AGENT_USER} (uid {agent.pw_uid})", uid=agent.pw_uid)
+
+
+def _make_user_command() -> str:
+    """Return what makes the agent's user: the owner of its files once more, where it can be."""
+    name = host.AGENT_USER
+    make = f"--home-dir {host.SYSTEM_DATA_DIR} --shell /usr/sbin/nologin {name}"
+    try:
+        files = os.stat(host.SYSTEM_DATA_DIR)
+    except OSError:
+        return f"sudo useradd --system --user-group {make}"
+    if files.st_uid == 0 or _user_name(files.st_uid) != f"uid {files.st_uid}":
+        return f"sudo useradd --system --user-group {make} && sudo {STATE_DIRS}"
+    group = f"sudo groupadd --force --system --gid {files.st_gid} {name}"
+    return f"{group} && sudo useradd --system --uid {files.st_uid} --gid {name} {make}"
 
 
 def _user_name(uid: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -187,7 +188,8 @@ def read_object(path: str) -> dict[str, Any] | None:
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(path, flags), "rb") as file:
-            value = json.loads(file.read(layout.MAX_EVENT_BYTES + 1))
+            is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            value = json.loads(file.read(layout.MAX_EVENT_BYTES + 1)) if is_file else None
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

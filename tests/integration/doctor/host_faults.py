@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.integration.doctor.fault import CONF, Fault, configure, run
+from tests.integration.doctor.lab import Host, Lab
 
 CLOCK = (
     Fault(
@@ -46,6 +47,13 @@ SERVICE = (
             configure("send_interval_secs = 1")(lab, host),
             host.run("systemctl kill --signal=STOP pdagent; sleep 9"),
         ),
+    ),
+    Fault(
+        "the agent's user is gone",
+        "service.user",
+        "there is no user pdagent",
+        "sudo useradd --system --uid",
+        run("systemctl stop pdagent; userdel pdagent"),
     ),
     Fault(
         "the unit is disabled, and the host was booted",
@@ -99,7 +107,38 @@ SERVICE = (
         edit="/ten/d",
     ),
 )
+KEY = "fedcba9876543210fedcba9876543210"
+
+
+def strand(lab: Lab, host: Host) -> None:
+    """Have PagerDuty be unwell for one key alone, and its event two hours old."""
+    configure("backoff_interval_secs = 1")(lab, host)
+    lab.control(
+        "POST", "/faults", {"match": {"key": KEY}, "fault": {"kind": "status", "status": 503}}
+    )
+    host.run(f"pd-send -k {KEY} -t trigger -d stranded")
+    host.run(
+        "cd /var/lib/pdagent/outqueue/pdq && name=$(echo *.txt)"
+        " && mv $name $((${name%%_*} - 7200000000))_${name#*_}"
+    )
+    host.until("! grep -q '\"oldest_at\": null' /run/pdagent/state.json")
+
+
+def relieve(lab: Lab, host: Host) -> None:
+    """Have PagerDuty be well again."""
+    lab.control("DELETE", "/faults")
+    host.until("! ls /var/lib/pdagent/outqueue/pdq | grep .")
+
+
 QUEUE = (
+    Fault(
+        "PagerDuty takes no event of one key, for hours",
+        "queue.pending",
+        "1 pending event, the oldest for 2 h",
+        "sudo pd-queue status",
+        strand,
+        world=relieve,
+    ),
     Fault(
         "a queue directory is missing",
         "queue.dirs",
