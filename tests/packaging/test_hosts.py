@@ -38,6 +38,21 @@ def test_unit_scores_one_and_a_half_or_better_where_it_runs(
     assert float(re.search(r"Overall exposure level for \S+ ([\d.]+)", text)[1]) <= 1.5
 
 
+def test_unit_made_of_the_init_script_does_not_wait_for_itself(
+    make_machine: Callable[..., Machine],
+) -> None:
+    """Where the unit is lost, systemd runs the script, which must not hand back to systemd."""
+    machine = make_machine("debian12-systemd")
+    machine.install(CURRENT)
+    machine.run("systemctl stop pdagent && rm $(systemctl show -P FragmentPath pdagent)")
+    machine.run("systemctl daemon-reload")
+    assert "generator" in machine.out("systemctl show -P FragmentPath pdagent")
+    machine.run("timeout 30 systemctl start pdagent")
+    assert machine.pid()
+    machine.run("timeout 60 systemctl stop pdagent")
+    assert machine.pid() == ""
+
+
 @pytest.mark.parametrize("image", SYSV_HOSTS)
 def test_init_script_is_found_owned_enabled_and_running(
     image: str, make_machine: Callable[..., Machine]
