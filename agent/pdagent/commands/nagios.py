@@ -18,7 +18,8 @@ COMMAND = Command(
             "--event-type",
             choices=tuple(nagios.EVENT_TYPES),
             required=True,
-            help="Nagios notification type ($NOTIFICATIONTYPE$)",
+            metavar="TYPE",
+            help=f"$NOTIFICATIONTYPE$: {', '.join(nagios.EVENT_TYPES)}",
         ),
         Option(
             "-n",

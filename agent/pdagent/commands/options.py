@@ -65,7 +65,11 @@ class Arguments:
             """Tell the type checker that the attributes come from the table."""
 
 
-CONFIG = Option("--config", metavar="FILE", help="settings file (default: /etc/pdagent.conf)")
+CONFIG = Option(
+    "--config",
+    metavar="FILE",
+    help="settings file (or PDAGENT_CONFIG; default: /etc/pdagent.conf)",
+)
 
 
 class Command:
@@ -168,10 +172,7 @@ def _argparse_form(option: Option) -> dict[str, Any]:
     form: dict[str, Any] = {"help": option.help}
     if option.form == FLAG:
         return {**form, "action": "store_true"}
-    form.update(metavar=option.metavar, required=option.required)
-    if option.choices:
-        form["choices"] = option.choices
-        del form["metavar"]
+    form.update(metavar=option.metavar, required=option.required, choices=option.choices or None)
     if option.form == REPEAT:
         form.update(action="append", default=[])
     if option.form == MAYBE:

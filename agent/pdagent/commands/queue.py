@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pdagent import __version__, settings, submission
+from pdagent.commands.options import CONFIG
 from pdagent.commands.parser import Parser
 from pdagent.commands.queueview import (
     COULD_NOT,
@@ -26,8 +27,6 @@ from pdagent.event import EventError, check_key, mask
 from pdagent.outqueue.custody import DIRECTORIES, PENDING, Entry
 
 USAGE = 2
-
-_CONFIG_HELP = "settings file (or PDAGENT_CONFIG; default: /etc/pdagent.conf)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = Parser(prog="pd-queue", description="See and mend the queue.")
     made.add_argument("--version", action="version", version=f"pd-queue {__version__}")
-    made.add_argument("--config", metavar="FILE", help=_CONFIG_HELP)
+    made.add_argument("--config", metavar="FILE", help=CONFIG.help)
     made.set_defaults(run=None)
     commands = made.add_subparsers(title="commands", metavar="COMMAND")
     for name, (run, text, options) in _COMMANDS.items():
@@ -92,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("-k", "--service-key", metavar="KEY", help=scope)
         # Also after the sub-command; what was given before it is not undone.
         command.add_argument(
-            "--config", metavar="FILE", default=argparse.SUPPRESS, help=_CONFIG_HELP
+            "--config", metavar="FILE", default=argparse.SUPPRESS, help=CONFIG.help
         )
         for flags, details in options:
             command.add_argument(*flags, **details)
