@@ -19,16 +19,26 @@ PREFIX = os.environ.get("IMAGE_PREFIX", "localhost/pdagent-")
 WAIT_FOR_BOOT = Path(__file__).resolve().parent.parent / "molecule/shared/wait-for-boot.sh"
 
 
+class BootError(Exception):
+    """A host that did not come up; the text says which, what happened and where to look."""
+
+
 def boot(image, name, arguments=()):
     """Start a container from the image and wait until its init system is up.
 
-    Raises subprocess.CalledProcessError when podman cannot start it or it does not boot in
-    thirty seconds.
+    Raises BootError when podman cannot start it or it does not boot in thirty seconds.
     """
     command = ["podman", "run", "--detach", "--pull=never", "--name", name, "--hostname", name]
     command += ["--systemd=always", *runtime.podman_arguments(), *arguments, PREFIX + image]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["podman", "exec", name, "sh", "-c", WAIT_FOR_BOOT.read_text()], check=True)
+    started = subprocess.run(command, capture_output=True, text=True, check=False)
+    if started.returncode:
+        reason = started.stderr.strip().rpartition("\n")[2]
+        raise BootError(f"{name} did not start: {reason}. To build the images: make images")
+    wait = ["podman", "exec", name, "sh", "-c", WAIT_FOR_BOOT.read_text()]
+    waited = subprocess.run(wait, capture_output=True, check=False)
+    if waited.returncode:
+        reason = "is not up after 30 s" if waited.returncode == 1 else "has ended"
+        raise BootError(f"{name} did not boot: it {reason}. To see why: podman logs {name}")
 
 
 def main(arguments):
@@ -39,8 +49,8 @@ def main(arguments):
     image, name, *rest = arguments
     try:
         boot(image, name, rest)
-    except subprocess.CalledProcessError:
-        print(f"{name} did not boot. To see why: podman logs {name}", file=sys.stderr)
+    except BootError as error:
+        print(error, file=sys.stderr)
         return 1
     return 0
 
