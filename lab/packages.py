@@ -31,6 +31,8 @@ def build() -> str:
     if are_current():
         return "up to date"
     run([ROOT / "packaging/build"], "packages", why="The packages could not be built")
+    sbom = [sys.executable, ROOT / "packaging/sbom", ROOT / "dist"]
+    run(sbom, "sbom", why="The bills of materials could not be written")
     publish = [ROOT / "packaging/repo/publish", "--replace"]
     run(publish, "repositories", why="The repositories could not be published")
     STAMP.write_text(sources_hash())
