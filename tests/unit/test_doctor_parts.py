@@ -1,14 +1,16 @@
 """The parts that checks are made of: proxies, name servers, certificates, service files."""
 
+import os
 import socket
 import ssl
+import tempfile
 import threading
 import time
 
 import pytest
 import trustme
 
-from pdagent.doctor import certificate, dnsquery, units
+from pdagent.doctor import bundle, certificate, dnsquery, isolate, units
 from pdagent.doctor.basic import misshapen, tail
 from pdagent.doctor.destinations import destination, parse_proxy
 from pdagent.doctor.redact import masked_name
@@ -166,3 +168,13 @@ def test_the_tail_of_a_long_file_starts_with_a_whole_line(tmp_path):
     lines = tail(str(path), 100)
     assert lines[-1] == "line 999"
     assert lines[0].startswith("line ")
+
+
+def test_a_file_from_the_end_of_time_breaks_no_listing():
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:  # noqa: S108 - stores any time
+        os.utime(directory, (2**62, 2**62))
+        assert any(" ? " in line for line in bundle._listing(directory))
+
+
+def test_the_checks_run_for_an_owner_who_is_no_user_any_more():
+    assert isolate.as_daemon(lambda: 7, {}, uid=4_000_000) == 7

@@ -15,6 +15,7 @@ from pdagent import __version__
 from pdagent.doctor import basic, host, units
 from pdagent.doctor.host import Host
 from pdagent.outqueue import layout
+from pdagent.state import iso
 
 _LOG_BYTES = 256 * 1024
 _LISTED = 1000
@@ -104,7 +105,7 @@ def _listing(data_dir: str) -> Iterator[str]:
             except OSError as error:
                 yield f"  {os.path.basename(path)}: {error.strerror}\n"
                 continue
-            when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(info.st_mtime))
+            when = iso(info.st_mtime) or "?"  # a neighbour may set any time
             owner = f"{info.st_uid}:{info.st_gid}"
             name = os.path.basename(path)
             yield f"  {info.st_mode:06o} {owner:<12} {info.st_size:>9} {when} {name}\n"

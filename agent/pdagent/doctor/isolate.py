@@ -59,7 +59,10 @@ def _work_and_exit(
 def _become(uid: int | None) -> None:
     if uid is None or os.geteuid() != 0 or uid == 0:
         return
-    entry = pwd.getpwuid(uid)
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:  # service.user says that there is no such user
+        return
     os.initgroups(entry.pw_name, entry.pw_gid)
     os.setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid)
     os.setresuid(uid, uid, uid)
