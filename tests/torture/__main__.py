@@ -24,7 +24,7 @@ FUZZ = "fuzz"
 TORTURES: dict[str, tuple[Torture, Torture]] = {
     "kills": (
         partial(kills.run, events=1000, keys=20, kills=60, seed=1),
-        partial(kills.run, events=10_000, keys=20, kills=500, seed=2, answer_secs=0.002),
+        partial(kills.run, events=10_500, keys=20, kills=500, seed=2, answer_secs=0.002),
     ),
     "syscalls-submit": (
         syscalls.submit,
