@@ -19,22 +19,44 @@ from tests.torture.lanes import key, trigger
 from tests.torture.test_fuzz import JSON, NEARLY_EVENTS
 
 GOOD = trigger(1, 1).encode()
-MANY = st.sampled_from([1, 100, 5_000, 200_000])
-LINES = (
-    st.just(GOOD)
-    | (NEARLY_EVENTS | JSON).map(lambda value: json.dumps(value).encode())
+PIECES = (
+    (NEARLY_EVENTS | JSON).map(lambda value: json.dumps(value).encode())
     | JSON.map(lambda value: json.dumps({**json.loads(GOOD), "details": {"d": value}}).encode())
     | st.binary(max_size=100)
     | st.builds(
         lambda text, at: GOOD[:at] + text + GOOD[at:],
         st.binary(max_size=5), st.integers(0, len(GOOD)),
     )
-    | st.builds(lambda opening, many: opening * many, st.sampled_from([b"[", b'{"a":']), MANY)
-    | MANY.map(lambda many: GOOD[:-1] + b',"links":' + b"[" * many + b"]" * many + b"}")
-    | MANY.map(lambda many: GOOD[:-1] + b',"links":' + b"9" * many + b"}")
-    | st.sampled_from([MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE]).map(GOOD.ljust)
 )  # fmt: skip
-TEXTS = st.lists(LINES, min_size=1, max_size=6).map(b"\n".join)
+
+
+class Line(NamedTuple):
+    """A line as it is drawn: what is drawn is kept, and some lines have megabytes."""
+
+    start: bytes
+    middle: bytes = b""
+    times: int = 0
+    end: bytes = b""
+    close: bytes = b""
+
+    def __bytes__(self) -> bytes:
+        return self.start + self.middle * self.times + self.end * self.times + self.close
+
+
+LINES = (
+    st.just(Line(GOOD))
+    | PIECES.map(Line)
+    | st.builds(
+        Line,
+        st.sampled_from([b"", GOOD[:-1] + b',"links":']),
+        st.sampled_from([b"[", b'{"a":', b"9"]),
+        st.sampled_from([1, 100, 5_000, 200_000]),
+        st.sampled_from([b"", b"]", b"}"]),
+        st.sampled_from([b"", b"}"]),
+    )
+    | st.sampled_from([MAX_LINE - len(GOOD), MAX_LINE]).map(lambda many: Line(GOOD, b" ", many))
+)
+TEXTS = st.lists(LINES, min_size=1, max_size=6)
 
 
 class Ended(NamedTuple):
@@ -46,8 +68,9 @@ class Ended(NamedTuple):
     queued: list[int]
 
 
-def send(text: bytes, *options: str) -> Ended:
+def send(lines: list[Line], *options: str) -> Ended:
     """Run pd-send --batch; what is in the queue afterwards can be sent."""
+    text = b"\n".join(map(bytes, lines))
     with tempfile.TemporaryDirectory(prefix="pdagent-fuzz-") as directory:
         host = Host(Path(directory))
         ended = host.run("pd-send", "--batch", *options, input=text, text=False)
@@ -61,30 +84,31 @@ def send(text: bytes, *options: str) -> Ended:
     return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode(), queued)
 
 
-def filled(text: bytes) -> list[int]:
+def filled(lines: list[Line]) -> list[int]:
     """The numbers of the lines that are not blank."""
+    text = b"\n".join(map(bytes, lines))
     return [number for number, line in enumerate(text.split(b"\n"), 1) if line.strip()]
 
 
 @given(TEXTS)
-@example(b"\0\n" + GOOD + b"\n\xff\xfe\n" + GOOD)
-def test_every_line_is_queued_once_or_named_by_its_number(text: bytes) -> None:
-    ended = send(text)
+@example([Line(b"\0"), Line(GOOD), Line(b"\xff\xfe"), Line(b""), Line(GOOD)])
+def test_every_line_is_queued_once_or_named_by_its_number(lines: list[Line]) -> None:
+    ended = send(lines)
     named = [re.match(r"pd-send: line (\d+): .", line) for line in ended.err.splitlines()]
     assert all(named), ended.err
     failed = {int(line[1]) for line in named if line}
     assert len(failed) == len(named)
-    assert failed <= set(filled(text))
-    assert len(ended.queued) == len(filled(text)) - len(failed)
+    assert failed <= set(filled(lines))
+    assert len(ended.queued) == len(filled(lines)) - len(failed)
     assert ended.status == bool(failed)
 
 
 @given(TEXTS)
-def test_every_line_has_its_record_in_json(text: bytes) -> None:
-    ended = send(text, "--json", "--service-key", key(2))
+def test_every_line_has_its_record_in_json(lines: list[Line]) -> None:
+    ended = send(lines, "--json", "--service-key", key(2))
     records = [json.loads(line) for line in ended.out.splitlines()]
     assert ended.err == ""
-    assert [record["line"] for record in records] == filled(text)
+    assert [record["line"] for record in records] == filled(lines)
     queued = [record["queued_us"] for record in records if record["status"] == "queued"]
     failed = [record["message"] for record in records if record["status"] == "failed"]
     assert sorted(queued) == ended.queued
