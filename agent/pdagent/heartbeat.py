@@ -125,5 +125,12 @@ def _system_info() -> dict[str, str]:
         "platform_version": system.version,
         "platform_machine": system.machine,
         "python_version": platform.python_version(),
-        "host_name": socket.getfqdn(),
+        "host_name": _host_name(),
     }
+
+
+def _host_name() -> str:
+    try:
+        return socket.getfqdn()
+    except UnicodeError:  # Linux takes 64 characters, a label of a domain name 63
+        return socket.gethostname()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -98,6 +99,14 @@ def test_the_first_body_tells_about_the_system() -> None:
         "python_version",
         "host_name",
     }
+
+
+def test_a_host_name_that_no_domain_name_can_hold_is_told_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "h" * 64)
+    sent = json.loads(body("id", {}, {}, greeted=False))
+    assert sent["system_info"]["host_name"] == "h" * 64
 
 
 def test_later_bodies_do_not() -> None:
