@@ -13,16 +13,16 @@ import select
 import signal
 import threading
 import time
-from typing import Any, Callable
+from typing import Callable
 
-from pdagent import __version__, heartbeat, housekeeping, metrics, state
+from pdagent import heartbeat, housekeeping, state
 from pdagent.delivery import Delivery
-from pdagent.event import PATHS, mask
-from pdagent.files import write_json, write_text
-from pdagent.outqueue import layout, ledger
+from pdagent.event import PATHS
+from pdagent.outqueue import layout
 from pdagent.outqueue.answers import Answers
 from pdagent.outqueue.outbox import Outbox
 from pdagent.pagerduty import Client, UnreachableError
+from pdagent.reporter import Reporter
 from pdagent.sender import Sender
 from pdagent.settings import Settings, SettingsError
 from pdagent.systemd import Notifier
@@ -65,7 +65,6 @@ class Daemon:
         self._settings, self._reload = settings, reload
         self._agent_id, self._answers = agent_id, answers
         self._notifier, self._ready = notifier, ready
-        self._started_at = self._loaded_at = time.time()
         self._wake_fd = wake_fd
         self._signal_fd, self._signal_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._signals: set[int] = set()
@@ -76,22 +75,21 @@ class Daemon:
         self._outbox = Outbox(settings.outqueue_dir)
         self._sender = Sender(self._delivery, self._outbox, self._urls(), self._new_client, answers)
         self._memory = state.Memory(settings.db_dir)
-        self._aggregates = self._memory.load_aggregates()
-        self._counted = (0, 0)
         self._heartbeat = heartbeat.Heartbeat(now)
+        self._reporter = Reporter(
+            self._sender, self._outbox, self._heartbeat, self._memory, agent_id
+        )
         self._jobs: dict[str, threading.Thread] = {}
         self._cleanup_at = now
-        self._cleaned_at: float | None = None
         self._room_at = now
         self._scan_at = self._look_at = self._report_at = now
-        self._reported: Any = None
 
     def run(self) -> int:
         """Work until SIGTERM or SIGINT; returns the exit code."""
         self._listen()
         self._delivery.recall(self._memory.load_backoff(time.time()), time.monotonic())
         self._turn(time.monotonic())
-        self._notifier.tell("READY=1", self._status())
+        self._notifier.tell("READY=1", self._reporter.status())
         self._ready()
         while not self._signals & {signal.SIGTERM, signal.SIGINT}:
             self._wait()
@@ -125,7 +123,7 @@ class Daemon:
         times = [self._scan_at, self._cleanup_at]
         if self._settings.heartbeat_enabled:
             times.append(self._heartbeat.due_at)
-        if self._delivery.pending or self._reported != self._figures():
+        if self._delivery.pending or self._reporter.has_news:
             times.append(self._report_at)
         if self._notifier.watchdog_seconds:
             times.append(time.monotonic() + self._notifier.watchdog_seconds / 3)
@@ -230,7 +228,7 @@ class Daemon:
         cleanup_at = time.monotonic() + settings.cleanup_interval_secs
         self._cleanup_at = min(self._cleanup_at, cleanup_at)
         logging.getLogger("pdagent").setLevel(settings.log_level.upper())
-        self._loaded_at = time.time()
+        self._reporter.loaded_at = time.time()
         logger.info("Configuration read again: %s", settings.path)
         for warning in settings.warnings:
             logger.warning("%s", warning)
@@ -247,8 +245,9 @@ class Daemon:
     def _start(self, name: str, work: Callable[[], None]) -> None:
         running = self._jobs.get(name)
         if running is None or not running.is_alive():
-            self._jobs[name] = threading.Thread(target=work, name=name, daemon=True)
-            self._jobs[name].start()
+            thread = threading.Thread(target=_logged, args=(work,), name=name, daemon=True)
+            self._jobs[name] = thread
+            thread.start()
 
     def _beat(self) -> None:
         beat, wall = self._heartbeat, time.time()
@@ -256,7 +255,7 @@ class Daemon:
         with self._sender.lock:
             snapshot = heartbeat.snapshot(self._delivery, wall)
         # Outside the lock: the system's information may ask the name service.
-        body = heartbeat.body(self._agent_id, snapshot, self._aggregates, beat.greeted)
+        body = heartbeat.body(self._agent_id, snapshot, self._reporter.aggregates, beat.greeted)
         client = self._new_client()
         try:
             answer = client.exchange(self._settings.effective_heartbeat_url, body)
@@ -278,102 +277,17 @@ class Daemon:
         except OSError as exc:
             logger.error("Clean-up failed: %s", exc)
             return
-        self._cleaned_at = now
+        self._reporter.cleaned_at = now
         logger.info("Cleaned up: %d of tmp, %d of suc, %d of err", *swept)
         if removed:
             logger.warning("Space is short: removed %d delivered events from suc", removed)
 
-    # --- reporting
-
-    def _figures(self) -> tuple[Any, ...]:
-        delivery = self._delivery
-        return (
-            delivery.pending,
-            tuple(delivery.counts.values()),
-            sum(delivery.retried.values()),
-            self._sender.set_aside,
-            delivery.reachable,
-            delivery.held_all,
-            delivery.held_keys,
-        )
-
-    def _status(self) -> str:
-        counts, error = self._delivery.counts, self._sender.last_error
-        text = f"STATUS={self._delivery.pending} pending, {counts['sent']} sent"
-        if self._delivery.held_all:
-            text += ", held"
-        return text + (f", last error {error['at']}: {error['detail']}" if error else "")
+    # --- reporting and ending
 
     def _report(self, now: float) -> None:
         self._report_at = now + REPORT_SECONDS
-        self._reported = self._figures()
-        wall = time.time()
-        with self._sender.lock:
-            document = self._describe(now, wall)
-            backoff = self._delivery.remember(now)
-            counts = self._delivery.counts
-            counted = counts["sent"], counts["refused"] + counts["quarantined"]
-            figures = self._render_metrics(document, wall)
-        for field, new, old in zip(
-            ("successful_events_count", "failed_events_count"), counted, self._counted
-        ):
-            self._aggregates[field] += new - old
-        self._counted = counted
-        try:
-            write_json(self._settings.state_file, document, 0o644)
-            if self._settings.metrics_file:
-                write_text(self._settings.metrics_file, figures, 0o644)
-            self._memory.save_backoff(backoff, wall)
-            self._memory.save_aggregates(self._aggregates)
-            ledger.correct(self._settings.outqueue_dir, document["pending"]["bytes"])
-        except OSError as exc:
-            logger.error("Cannot write the state: %s", exc)
-        self._notifier.tell(self._status())
-
-    def _describe(self, now: float, wall: float) -> dict[str, Any]:
-        delivery, sender, beat = self._delivery, self._sender, self._heartbeat
-        lanes = list(delivery.lanes.values())
-        return {
-            "schema": state.SCHEMA,
-            "version": __version__,
-            "pid": os.getpid(),
-            "started_at": state.iso(self._started_at),
-            "written_at": state.iso(wall),
-            "config_file": self._settings.path,
-            "config_loaded_at": state.iso(self._loaded_at),
-            "agent_id": self._agent_id,
-            "send_interval_secs": self._settings.send_interval_secs,
-            "held": delivery.held_all,
-            "held_keys": sorted(mask(key) for key in delivery.held_keys),
-            "counters": {
-                **delivery.counts,
-                "set_aside": sender.set_aside,
-                "retried": dict(delivery.retried),
-            },
-            "pending": {
-                "count": delivery.pending,
-                "bytes": self._outbox.queued_bytes,
-                "oldest_at": state.iso(state.oldest(lanes)),
-            },
-            "last_success": sender.last_success,
-            "last_error": sender.last_error,
-            "network": state.describe_network(delivery, now, wall),
-            "lanes": state.describe_lanes(delivery, now, wall),
-            "heartbeat": {
-                "enabled": self._settings.heartbeat_enabled,
-                "last_ok_at": state.iso(beat.last_ok_at),
-                "last_error": beat.last_error,
-                "interval_secs": int(beat.interval),
-            },
-            "cleanup": {"last_at": state.iso(self._cleaned_at)},
-        }
-
-    def _render_metrics(self, document: dict[str, Any], wall: float) -> str:
-        lanes = list(self._delivery.lanes.values())
-        throttled = sum(state.lane_state(self._delivery, lane) == "throttled" for lane in lanes)
-        oldest = state.oldest(lanes)
-        age = max(0.0, wall - oldest) if oldest is not None else 0.0
-        return metrics.render(document, throttled, age, self._sender.latency)
+        self._reporter.write(self._settings, now)
+        self._notifier.tell(self._reporter.status())
 
     def _finish(self) -> int:
         self._notifier.tell("STOPPING=1")
@@ -383,3 +297,11 @@ class Daemon:
         self._report(time.monotonic())
         logger.info("*** pdagentd exiting normally!")
         return 0
+
+
+def _logged(work: Callable[[], None]) -> None:
+    """Work; a defect costs one heartbeat or clean-up, and stands in the log."""
+    try:
+        work()
+    except Exception:
+        logger.exception("%s broke down", threading.current_thread().name)

@@ -98,9 +98,10 @@ class Sender:
             self._stopping = True
             self.lock.notify_all()
         until = time.monotonic() + seconds
-        for thread in self._threads:
+        threads = list(self._threads)  # one may be leaving just now
+        for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        return not any(thread.is_alive() for thread in threads)
 
     def set_aside_foreign(self, name: str) -> None:
         """Move an entry whose name is not an event's to err."""

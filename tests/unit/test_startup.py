@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 import pdagent.commands.daemon as command
-from pdagent import startup
-from pdagent.daemon import Daemon
+from pdagent import daemon, startup
 from pdagent.outqueue import layout
 from pdagent.settings import Settings
 from pdagent.startup import StartError
@@ -149,11 +148,17 @@ def test_the_lock_says_who_has_it(tmp_path: Path) -> None:
 def test_a_defect_that_ends_the_daemon_stands_in_its_log(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(_daemon: Daemon) -> int:
+    def broken(_daemon: daemon.Daemon) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Daemon, "run", broken)
+    monkeypatch.setattr(daemon.Daemon, "run", broken)
     startup.make_directories(settings)
     assert command._work(settings, "", str(uuid.uuid4()), lambda: None) == 1
     assert "pdagentd broke down" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_defect_beside_the_loop_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    daemon._logged(lambda: 1 // 0)  # type: ignore[arg-type,return-value]
+    assert "MainThread broke down" in caplog.text
     assert "ZeroDivisionError" in caplog.text
