@@ -74,7 +74,8 @@ def _run(name: str, directory: Path) -> list[Row]:
 
 def _page(where: list[str], rows: list[Row]) -> str:
     """The page with these results; what was written below the table by hand stays."""
-    _, mark, notes = RESULTS.read_text(encoding="utf-8").partition("\n## ")
+    before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    _, mark, notes = before.partition("\n## ")
     facts = (f"- {line}" for line in where)
     return "\n".join([_INTRODUCTION, *facts, "", *table(rows), mark + notes])
 
