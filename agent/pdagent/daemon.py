@@ -13,6 +13,7 @@ import select
 import signal
 import threading
 import time
+from collections import deque
 from typing import Callable
 
 from pdagent import heartbeat, housekeeping, state
@@ -44,6 +45,10 @@ SCAN_SHARE = 10
 
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.002, 1.0
 """Seconds between two looks at the wake FIFO, whoever floods it, however big the queue is."""
+
+
+FOREIGN_AT_ONCE = 100
+"""Bad names set aside in one turn: a flood of them must not keep the events waiting."""
 
 
 class Daemon:
@@ -79,6 +84,7 @@ class Daemon:
         self._reporter = Reporter(
             self._sender, self._outbox, self._heartbeat, self._memory, agent_id
         )
+        self._foreign: deque[str] = deque()
         self._jobs: dict[str, threading.Thread] = {}
         self._cleanup_at = now
         self._room_at = now
@@ -121,6 +127,8 @@ class Daemon:
 
     def _next_turn(self) -> float:
         times = [self._scan_at, self._cleanup_at]
+        if self._foreign:
+            times.append(0.0)
         if self._settings.heartbeat_enabled:
             times.append(self._heartbeat.due_at)
         if self._delivery.pending or self._reporter.has_news:
@@ -138,6 +146,8 @@ class Daemon:
         self._refresh_trust()
         if now >= self._scan_at:
             self._scan(now)
+        for _ in range(min(FOREIGN_AT_ONCE, len(self._foreign))):
+            self._sender.set_aside_foreign(self._foreign.popleft())
         if self._settings.heartbeat_enabled and now >= self._heartbeat.due_at:
             self._start("PhoneHomeTask", self._beat)
         if now >= self._cleanup_at or (now >= self._room_at and self._is_short()):
@@ -169,8 +179,7 @@ class Daemon:
                 self._delivery.vanished(found.vanished)
             self._delivery.arrived(found.arrived, now)
         self._sender.wake(self._settings.workers)
-        for name in found.foreign:
-            self._sender.set_aside_foreign(name)
+        self._foreign.extend(found.foreign)
         for names in found.arrived.values():
             self._outbox.measure(names)
         self._settle_owed()

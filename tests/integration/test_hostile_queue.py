@@ -134,6 +134,19 @@ def test_a_fifo_under_the_name_of_a_reasons_draft_blocks_nobody(
     assert host.stop() == 0
 
 
+def test_a_flood_of_bad_names_keeps_no_event_waiting(
+    host: Host, neighbour: Call, emulator: RunningEmulator
+) -> None:
+    bad = [host.outqueue / "pdq" / f"bad-{number}" for number in range(20_000)]
+    neighbour(lambda: [path.touch() for path in bad])
+    host.start(wait=False)
+    host.until(lambda: host.names("err"))
+    host.put(Event.v1(KEY, "trigger", description="good", incident_key="good"))
+    emulator.wait_for(1)
+    assert len(host.names("pdq")) > 1000
+    host.until(lambda: not host.names("pdq"))
+
+
 def test_an_event_from_the_future_is_sent_and_stops_nobody(
     host: Host, neighbour: Call, emulator: RunningEmulator
 ) -> None:
