@@ -9,7 +9,7 @@ export VENV
 export PATH := $(VENV)/bin:$(PATH)
 
 .PHONY: help setup lab lab-status lab-shell lab-down images packages repo lock \
-	test lint types unit integration packaging role molecule torture bench clean
+	test lint types unit integration packaging role molecule breakages torture bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,9 +58,10 @@ packaging: ## deb and rpm: built, checked, installed, upgraded, removed
 role: ## the role and its playbooks, against hosts
 
 molecule: setup ## scenarios: make molecule [SCENARIO=default] [SLICE=1/3] [DESTROY=never]
-	@$(PY) -m lab.packages
-	@$(PY) molecule/images/build.py
 	@$(PY) -m lab.scenarios $(SCENARIO) --slice $(or $(SLICE),1/1) --destroy $(or $(DESTROY),always)
+
+breakages: setup ## break packages and role on purpose, and show which scenario notices
+	@$(PY) -m lab.breakages
 
 torture: setup ## the long tortures, hours: make torture NAMES="kills soak"
 	@PYTHONPATH=agent:. $(PY) -m tests.torture $(NAMES)

@@ -12,8 +12,8 @@ import subprocess
 import sys
 import time
 
-from lab import testbed
-from lab.console import LOGS, ROOT, table
+from lab import packages, testbed
+from lab.console import LOGS, ROOT, LabError, table
 
 # The longest first, so that two at a time end at the same time.
 LONGEST_FIRST = ("upgrade", "default", "proxy", "outage", "sysv", "rpm", "offline", "uninstall")
@@ -36,35 +36,91 @@ def part(scenarios: list[str], fraction: str) -> list[str]:
     return scenarios[number - 1 :: total]
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of molecule: its programs found, its log plain, with times."""
+    inherited = {**os.environ, "PATH": f"{testbed.BIN}:{os.environ['PATH']}"}
+    inherited.pop("MOLECULE_PROJECT_DIRECTORY", None)
+    return inherited | {
+        "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks",
+        "ANSIBLE_NOCOLOR": "1",
+        "MOLECULE_COMMAND_BORDERS": "false",
+        "NO_COLOR": "1",
+    }
+
+
 def run(scenario: str, destroy: str) -> tuple[str, bool, float]:
     """Run one scenario's whole sequence into .cache/log; return name, success and seconds."""
     began = time.monotonic()
-    environment = {**os.environ, "MOLECULE_COMMAND_BORDERS": "false", "ANSIBLE_NOCOLOR": "1"}
-    environment.pop("MOLECULE_PROJECT_DIRECTORY", None)
     with (LOGS / f"molecule-{scenario}.log").open("w") as log:
         # With "never", test would go on with hosts that an earlier run left.
         for words in (["destroy"], ["test", "--destroy", destroy]):
             done = subprocess.run(
                 [testbed.BIN / "molecule", *words, "-s", scenario],
-                cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+                cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL,
                 stdout=log, stderr=subprocess.STDOUT, check=False,
             )  # fmt: skip
     return scenario, done.returncode == 0, time.monotonic() - began
 
 
-def explain(scenario: str, destroy: str) -> None:
-    """Print the end of a failed scenario's log and how to go on."""
+def run_all(scenarios: list[str], destroy: str, jobs: int) -> dict[str, tuple[bool, float]]:
+    """Run scenarios, so many at a time; return success and seconds of each as it ended."""
+    results = {}
+    with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        runs = [pool.submit(run, scenario, destroy) for scenario in scenarios]
+        for future in concurrent.futures.as_completed(runs):
+            scenario, succeeded, seconds = future.result()
+            results[scenario] = (succeeded, seconds)
+            print(f"{scenario}  {verdict(succeeded)}  {seconds:.0f} s", flush=True)
+    return results
+
+
+def verdict(succeeded: bool) -> str:
+    """Return the word for how a scenario ended."""
+    return "ok" if succeeded else "failed"
+
+
+def explain(scenario: str) -> None:
+    """Print the end of a failed scenario's log."""
     log = LOGS / f"molecule-{scenario}.log"
     print(f"\n== {scenario} failed; the end of {log.relative_to(ROOT)}:")
     print("\n".join(log.read_text().splitlines()[-40:]))
-    if destroy == "never":
-        print(f"\nIts hosts are still up: podman exec -it pdagent-{scenario}-HOST bash")
-    else:
-        print(f"\nTo keep its hosts: make molecule SCENARIO={scenario} DESTROY=never")
 
 
-def main() -> int:
-    """Run the scenarios that are asked for; exit 1 if one failed."""
+def hosts_left(scenario: str) -> list[str]:
+    """Return the names of the scenario's hosts that still run."""
+    labels = (f"testbed=pdagent-{scenario}", "group=pdagent")
+    filters = [f"--filter=label=org.pdagent.{label}" for label in labels]
+    command = ["podman", "ps", "--format={{.Names}}", *filters]
+    return sorted(subprocess.check_output(command, text=True).split())
+
+
+def guide(scenario: str, hosts: list[str]) -> str:
+    """Return what can be done with hosts that a scenario left, command by command."""
+    enter = [f"    podman exec -it {host} bash" for host in hosts]
+    return "\n".join((
+        f"\nThe hosts of {scenario} are still up. To enter them:", *enter,
+        "To run one step again, or to remove them:",
+        f"    PATH={testbed.BIN}:$PATH molecule converge -s {scenario}    # or destroy",
+        f"To test them again:\n    {testbed.BIN}/pytest molecule/{scenario} molecule/shared",
+    ))  # fmt: skip
+
+
+def report(results: dict[str, tuple[bool, float]], destroy: str) -> None:
+    """Print why scenarios failed, how to go on, and the table of all."""
+    failed = [scenario for scenario, (succeeded, _) in results.items() if not succeeded]
+    for scenario in failed:
+        explain(scenario)
+    for scenario in results:
+        if hosts := hosts_left(scenario):
+            print(guide(scenario, hosts))
+    if failed and destroy != "never":
+        print(f"\nTo keep the hosts: make molecule SCENARIO={failed[0]} DESTROY=never")
+    rows = [[name, verdict(ok), f"{seconds:.0f} s"] for name, (ok, seconds) in results.items()]
+    print("\n" + table(("scenario", "result", "time"), sorted(rows)))
+
+
+def parse() -> argparse.Namespace:
+    """Return what the command line asks for; whatever makes no sense ends with exit code 2."""
     parser = argparse.ArgumentParser(prog="scenarios", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=", ".join(names()))
     parser.add_argument("--slice", default="1/1", metavar="I/N")
@@ -75,22 +131,27 @@ def main() -> int:
     if unknown:
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(names())}")
     try:
-        chosen = part(options.scenarios or names(), options.slice)
+        options.chosen = part(options.scenarios or names(), options.slice)
     except ValueError:
         parser.error(f"--slice {options.slice}: say for example 1/3, 2/3 or 3/3")
+    return options
+
+
+def main() -> int:
+    """Run the scenarios that are asked for; exit 1 if one failed."""
+    options = parse()
     LOGS.mkdir(parents=True, exist_ok=True)
-    results = []
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        runs = [pool.submit(run, scenario, options.destroy) for scenario in chosen]
-        for future in concurrent.futures.as_completed(runs):
-            scenario, succeeded, seconds = future.result()
-            results.append([scenario, "ok" if succeeded else "failed", f"{seconds:.0f} s"])
-            print("  ".join(results[-1]), flush=True)
-    for scenario, result, _ in results:
-        if result == "failed":
-            explain(scenario, options.destroy)
-    print("\n" + table(("scenario", "result", "time"), sorted(results)))
-    return int(any(result == "failed" for _, result, _ in results))
+    try:
+        print(f"packages: {packages.build()}\nimages: {testbed.build_images(every=True)}")
+        results = run_all(options.chosen, options.destroy, options.jobs)
+    except LabError as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The next run removes the hosts that are left.", file=sys.stderr)
+        return 130
+    report(results, options.destroy)
+    return int(not all(succeeded for succeeded, _ in results.values()))
 
 
 if __name__ == "__main__":

@@ -47,9 +47,10 @@ def playbook(path: str, log: str, *, why: str, variables: dict[str, object] | No
     return run(command, log, why=why, env={**os.environ, **ANSIBLE})
 
 
-def build_images() -> str:
-    """Build the images of the lab's hosts and of the services beside them."""
-    builder = [sys.executable, ROOT / "molecule/images/build.py", *hosts(), "services"]
+def build_images(*, every: bool = False) -> str:
+    """Build the images of the lab's hosts and of the services beside them, or every image."""
+    wanted = [] if every else [*hosts(), "services"]
+    builder = [sys.executable, ROOT / "molecule/images/build.py", *wanted]
     output = run(builder, "images", why="A host image could not be built")
     built = output.count(": built in")
     return f"{built} built, {output.count(': up to date')} up to date"
