@@ -5,19 +5,19 @@
 Each PYTHON is an interpreter that can be run (3.9 to 3.13); it tries the versions of
 ansible-core for which it is the newest supported one of those below, fetched by pip into
 .cache/ansible-core. The packages of `tests/role` must have been built: run pytest there
-first. Prints a table; exits 1 if any line is not as it should be.
+first. Prints the table of the role's README; exits 1 if any line is not as it should be.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-import ansible_collections.containers.podman as podman_collection
-
-from tests.role.conftest import Testbed
+from tests.role.conftest import INVENTORY
 from tests.role.playbook import ROOT
+from tests.role.testbed import Testbed, linked_collections
 
 CORES = {
     "3.9": ("2.14", "2.15"),
@@ -28,7 +28,7 @@ CORES = {
 }
 HOSTS = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
 CACHE = ROOT / ".cache/ansible-core"
-ROW = "{:8} {:8} {:10} {:10} {:10} {:10}"
+HEADINGS = ("ansible-core", "Python", "dry run", "rollout", "no change", "removal")
 
 
 def main(pythons: list[str]) -> int:
@@ -36,21 +36,21 @@ def main(pythons: list[str]) -> int:
     if not pythons or pythons[0].startswith("-"):
         print(__doc__)
         return 2
-    print(ROW.format("core", "python", "dry run", "rollout", "no change", "removal"), flush=True)
+    print(_row(HEADINGS), _row(["---"] * len(HEADINGS)), sep="\n", flush=True)
     fine = True
     for python in pythons:
         version = _output(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
         for core in CORES[version]:
             cells = _try(python, core)
-            print(ROW.format(core, version, *cells), flush=True)
+            print(_row([_version(core), version, *cells]), flush=True)
             fine = fine and set(cells) == {"ok"}
     return 0 if fine else 1
 
 
 def _try(python: str, core: str) -> list[str]:
-    bed = Testbed(_collections(), _install(python, core) / "bin")
+    bed = Testbed("ansible", INVENTORY, linked_collections(CACHE), _install(python, core) / "bin")
+    bed.destroy()
     bed.create()
-    bed.renew(*HOSTS)
     try:
         runs = [
             bed.rollout(*HOSTS, options=("--check", "--diff")),
@@ -76,16 +76,12 @@ def _install(python: str, core: str) -> Path:
     return place
 
 
-def _collections() -> Path:
-    """Return a directory with this checkout and the testbed's connection as collections."""
-    directory = CACHE / "collections/ansible_collections"
-    links = {"pdagent/agent": ROOT, "containers/podman": Path(podman_collection.__path__[0])}
-    for name, target in links.items():
-        link = directory / name
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.exists():
-            link.symlink_to(target)
-    return directory.parent
+def _version(core: str) -> str:
+    return _output(str(CACHE / core / "bin/ansible"), "--version").split("]")[0].split()[-1]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _output(*command: str) -> str:

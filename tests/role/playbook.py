@@ -12,7 +12,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
-INVENTORIES = (ROOT / "molecule/shared/inventory", ROOT / "tests/role/hosts.yml")
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)")
 _CALLS = "MODULE CALLS "
 
@@ -43,7 +42,7 @@ class Run:
         return " ".join(self.output.replace("\\n", " ").split())
 
 
-def environment(collections: Path) -> dict[str, str]:
+def environment(testbed: str, collections: Path) -> dict[str, str]:
     """Return ansible's environment; facts are not injected as variables."""
     return {
         **os.environ,
@@ -56,7 +55,7 @@ def environment(collections: Path) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "1",
         "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
-        "MOLECULE_SCENARIO_NAME": "role",
+        "MOLECULE_SCENARIO_NAME": testbed,
     }
 
 
@@ -64,7 +63,8 @@ def play(
     name: str | Path,
     *arguments: str,
     collections: Path,
-    inventories: tuple[Path, ...] = INVENTORIES,
+    inventories: tuple[Path, ...] = (),
+    testbed: str = "role",
     programs: Path = BIN,
     directory: Path = ROOT,
     **variables: object,
@@ -77,7 +77,7 @@ def play(
     command = [str(programs / "ansible-playbook"), *sources, str(name)]
     command += ["-e", json.dumps(variables), *arguments]
     done = subprocess.run(
-        command, cwd=directory, env=environment(collections), check=False,
+        command, cwd=directory, env=environment(testbed, collections), check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
     )  # fmt: skip
     return Run(done.returncode, done.stdout)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.role.conftest import Testbed
-from tests.role.playbook import INVENTORIES, Run
+from tests.role.playbook import Run
+from tests.role.testbed import Testbed
 
 CANARY, NEXT = "debian12-systemd", "debian12-sysv"
 
@@ -22,7 +22,7 @@ def roll_out(testbed: Testbed, tmp_path: Path):
         extra.write_text(json.dumps({"pdagent": {"hosts": {canary: variables}}}))
         return testbed.rollout(
             canary, NEXT,
-            inventories=(extra, *INVENTORIES), pdagent_batches="1,100%",
+            inventories=(extra, *testbed.inventories), pdagent_batches="1,100%",
         )  # fmt: skip
 
     return run

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.role.conftest import Testbed
 from tests.role.playbook import Run
+from tests.role.testbed import Testbed
 
 FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
 MODULE_CALLS = 15
@@ -83,6 +83,9 @@ def test_second_run_changes_nothing_and_restarts_nothing(story, testbed):
 
 
 def test_second_run_costs_at_most_fifteen_module_calls_a_host(story):
+    """Modules are counted as they are sent to a host, by tests/role/callback/module_calls.py:
+    a template or a copy is two or three of them, every item of a loop is one.
+    """
     assert max(story.second.calls.values()) <= MODULE_CALLS, story.second.calls
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.role.conftest import NAME
 from tests.role.playbook import ROOT
 
 FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
@@ -48,7 +47,7 @@ def restricted(unstarted, testbed):
     run = testbed.rollout(
         *FLEET,
         pdagent_submit_group="pagers",
-        pdagent_ca_bundle=str(ROOT / f".cache/testbed/{NAME}/tls/client.pem"),
+        pdagent_ca_bundle=str(ROOT / ".cache/testbed/pdagent-role/tls/client.pem"),
     )
     assert run.code == 0, run.output
     return run
