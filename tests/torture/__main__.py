@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -74,6 +75,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
     if options.write and options.short:
         parser.error("--write notes the outcomes of long forms")
+    # So that a run that is broken off leaves neither files nor processes behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     outcomes = []
     for name in options.names or known:
         outcomes.append(run(name, short=options.short))
