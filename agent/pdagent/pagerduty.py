@@ -10,6 +10,7 @@ import logging
 import socket
 import ssl
 import time
+from inspect import signature
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.poolmanager import ProxyManager
 
 from pdagent import __version__
 from pdagent.failures import chain_of, explain, is_no_tls, is_reset
@@ -72,6 +74,8 @@ class _HTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 
+# urllib3 1.25, which Amazon Linux 2023 has, does not know the option.
+_TLS_TO_PROXIES = "proxy_ssl_context" in signature(ProxyManager).parameters
 _POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
@@ -98,10 +102,9 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        context = self._options["ssl_context"]
-        manager = super().proxy_manager_for(
-            proxy, proxy_ssl_context=context, **self._options, **kwargs
-        )
+        if _TLS_TO_PROXIES:
+            kwargs["proxy_ssl_context"] = self._options["ssl_context"]
+        manager = super().proxy_manager_for(proxy, **self._options, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
 

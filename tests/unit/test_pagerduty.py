@@ -16,6 +16,7 @@ import pytest
 import requests
 from urllib3.exceptions import ProxyError
 
+from pdagent import pagerduty
 from pdagent.failures import explain
 from pdagent.pagerduty import Client, UnreachableError
 from pdagent.trust import Trust, TrustError
@@ -335,6 +336,24 @@ def plain_proxy() -> tuple[str, list[bytes]]:
 
     threading.Thread(target=serve, daemon=True).start()
     return f"127.0.0.1:{listener.getsockname()[1]}", heard
+
+
+def test_a_proxy_is_used_with_a_urllib3_that_speaks_no_tls_with_proxies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """1.25, as on Amazon Linux 2023: it takes unknown options for parts of a pool's key."""
+    make = requests.adapters.proxy_from_url
+
+    def make_as_1_25(url: str, **options: object) -> object:
+        assert "proxy_ssl_context" not in options
+        return make(url, **options)
+
+    monkeypatch.setattr(requests.adapters, "proxy_from_url", make_as_1_25)
+    monkeypatch.setattr(pagerduty, "_TLS_TO_PROXIES", False)
+    address, heard = plain_proxy()
+    monkeypatch.setenv("https_proxy", f"http://{address}")
+    assert Client(Trust()).deliver("https://events.pagerduty.com/", b"{}").reason == "proxy"
+    assert heard[-1].startswith(b"CONNECT events.pagerduty.com:443")
 
 
 def test_https_in_the_url_of_an_ordinary_proxy_is_forgiven(
