@@ -42,7 +42,7 @@ def run(directory: Path, *, events: int = 2000, repetitions: int = 5) -> list[Ro
 
 def _rows(keys: int, events: int, bare: list[Times], ours: list[Times]) -> list[Row]:
     pairs = list(zip(ours, bare))
-    name = f"delivery, {keys} keys"
+    name = f"delivery, {keys} key{'s' * (keys > 1)}"
     return [
         Row(name, "events/s", [events / one.wall for one in ours], ">= 700", at_least(700)),
         Row(f"{name} / bare requests loop", "x",
