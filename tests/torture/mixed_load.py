@@ -48,10 +48,13 @@ class MixedLoad(threading.Thread):
         while not self._over.wait(self._pause):
             if chance.random() < 0.02:
                 step = chance.randint(-_DAY_NS // 2, _DAY_NS // 2)
-            if self.count % _COMMAND_EVERY:
-                self._call(_event(self.count), step)
-            else:
-                self._command()
+            try:
+                if self.count % _COMMAND_EVERY:
+                    self._call(_event(self.count), step)
+                else:
+                    self._command()
+            except Exception as error:
+                self._outcome.found.append(f"event {self.count} was refused: {error}")
             self.count += 1
 
     def stop(self) -> None:

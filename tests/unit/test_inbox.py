@@ -6,9 +6,11 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import pytest
 
+from pdagent import housekeeping
 from pdagent.outqueue import inbox, layout, ledger
 from pdagent.outqueue.inbox import COULD_NOT, REFUSED, Limits, SubmitError
 
@@ -95,6 +97,22 @@ def test_names_keep_the_order_of_submits_when_the_clock_steps(queue, as_nobody, 
     names = [as_nobody(lambda t=t: submit(queue, clock=lambda: t)) for t in times]
 
     assert names == sorted(set(names))
+
+
+def test_a_draft_that_clean_up_took_as_the_clock_jumped_is_written_again(queue):
+    swept = []
+
+    def clock():
+        if os.listdir(f"{queue}/tmp") and not any(swept):
+            swept.append(housekeeping.sweep(queue, 60, now=time.time() + 3600).tmp)
+        return NOW_NS
+
+    name = submit(queue, clock=clock)
+
+    assert swept == [1]
+    assert files(queue) == only(name)
+    assert content(queue, name) == BODY
+    assert ledger.queued_bytes(queue) == len(BODY)
 
 
 def test_no_existing_file_is_replaced(queue):

@@ -81,6 +81,14 @@ def submit(
 
 
 def _store(queue: str, key: str, body: bytes, clock: Callable[[], int]) -> str:
+    try:
+        return _store_once(queue, key, body, clock)
+    except FileNotFoundError:
+        # When the wall clock jumps ahead, clean-up may take the draft for an old one.
+        return _store_once(queue, key, body, clock)
+
+
+def _store_once(queue: str, key: str, body: bytes, clock: Callable[[], int]) -> str:
     fd, draft = _create_draft(os.path.join(queue, layout.TMP), key, clock)
     try:
         _write_all(fd, body)
