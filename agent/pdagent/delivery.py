@@ -15,6 +15,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Callable, NamedTuple
 
+from pdagent.lanes import Lane, ReadyLine
 from pdagent.verdict import ACCEPTED, NOT_NOW, REJECTED, THROTTLED, Verdict
 
 FIRST_STEP = 1.0
@@ -28,9 +29,6 @@ CONFIRMATIONS = 3
 
 EARLY_PROBE = 5.0
 """While the network is down, a new event may ask for a probe this often (seconds)."""
-
-HISTORY = 20
-"""Attempts remembered for the reason file of a quarantined event."""
 
 SUCCESS, ERROR, STAY = "suc", "err", ""
 
@@ -60,46 +58,15 @@ class Move(NamedTuple):
 
 
 class Backoff(NamedTuple):
-    """What outlives a restart, by key: attempts, those that may be the event's own fault, and
-    the seconds still to wait."""
+    """What outlives a restart, by integration key.
+
+    `attempts` pace the back-off, `doubts` are those of them that may be the event's own fault,
+    `waits` the seconds still to wait.
+    """
 
     attempts: dict[str, int]
     doubts: dict[str, int]
     waits: dict[str, float]
-
-
-class Lane:
-    """The events of one integration key and what its head has been through."""
-
-    def __init__(self, key: str) -> None:
-        """Start empty and ready."""
-        self.key = key
-        self.pending: deque[str] = deque()
-        self.queued = False  # in the ready line, in the waiting heap or parked
-        self.busy = False
-        self.retry_at = 0.0
-        self.attempts = 0  # since the head became the head; paces the back-off
-        self.doubts = 0  # those that may be the event's own fault
-        self.confirmations = 0  # doubts while other requests succeeded
-        self.proofs_seen = 0
-        self.reason = ""
-        self.history: deque[tuple[float, str]] = deque(maxlen=HISTORY)
-
-    def add(self, names: list[str]) -> None:
-        """Take in sorted names; normally all of them are newer than what is there."""
-        if self.pending and names[0] < self.pending[-1]:
-            if not self.busy and names[0] < self.pending[0]:
-                self.forget_failures()
-            head = [self.pending.popleft()] if self.busy else []
-            self.pending = deque(head + sorted([*self.pending, *names]))
-        else:
-            self.pending.extend(names)
-
-    def forget_failures(self) -> None:
-        """Start the count anew: another event is the head now. A wait goes on."""
-        self.attempts = self.doubts = self.confirmations = 0
-        self.reason = ""
-        self.history.clear()
 
 
 class Delivery:
@@ -125,7 +92,8 @@ class Delivery:
         self.trouble: Verdict | None = None  # the last "not now" since the last answer
         self.reachable_since = now
         self._jitter = jitter
-        self._ready: deque[Lane] = deque()
+        self._ready = ReadyLine()
+        self._known: set[str] = set()  # keys that PagerDuty has accepted events of
         self._waiting: list[tuple[float, int, Lane]] = []
         self._parked: list[Lane] = []
         self._serial = 0
@@ -210,6 +178,8 @@ class Delivery:
             return self._back_off(lane, verdict, now)
         self._proofs += 1
         if verdict.outcome == ACCEPTED:
+            lane.known = True
+            self._known.add(lane.key)
             return self._leave(lane, SUCCESS, "sent", now, verdict.reason)
         return self._leave(lane, ERROR, "refused", now, verdict.reason or REJECTED)
 
@@ -257,7 +227,8 @@ class Delivery:
     def hold(self, everything: bool, keys: frozenset[str]) -> None:
         """Stop handing out jobs for all keys or these; what is in flight ends as usual."""
         self.held_all, self.held_keys = everything, keys
-        self._ready.extend(self._parked)
+        for lane in self._parked:
+            self._ready.append(lane)
         self._parked.clear()
 
     def remember(self, now: float) -> Backoff:
@@ -283,7 +254,7 @@ class Delivery:
     def _lane(self, key: str) -> Lane:
         lane = self.lanes.get(key)
         if lane is None:
-            lane = self.lanes[key] = Lane(key)
+            lane = self.lanes[key] = Lane(key, known=key in self._known)
         return lane
 
     def _enqueue(self, lane: Lane, now: float) -> None:

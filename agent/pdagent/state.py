@@ -11,9 +11,10 @@ import json
 import time
 from typing import Any
 
-from pdagent.delivery import Backoff, Delivery, Lane
+from pdagent.delivery import Backoff, Delivery
 from pdagent.event import mask
 from pdagent.files import write_json
+from pdagent.lanes import Lane
 from pdagent.outqueue.layout import parse
 from pdagent.verdict import Verdict
 

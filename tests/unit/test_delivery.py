@@ -45,6 +45,34 @@ def test_a_huge_lane_lets_others_have_their_turn() -> None:
     assert "b" in taken
 
 
+def test_made_up_keys_leave_every_other_turn_to_one_that_pagerduty_knows() -> None:
+    desk = Desk()
+    desk.queue("real")
+    desk.attempt(YES)
+    desk.queue(*(f"made up {number}" for number in range(1000)), "real", "real")
+    taken = []
+    for _ in range(4):
+        job = desk.take()
+        assert job is not None
+        taken.append(job.key)
+        desk.settle(job, YES if job.key == "real" else NO)
+    assert taken.count("real") == 2
+
+
+def test_keys_that_pagerduty_does_not_know_have_their_turn_too() -> None:
+    desk = Desk()
+    desk.queue("real")
+    desk.attempt(YES)
+    desk.queue(*["real"] * 1000, "new")
+    taken = []
+    for _ in range(2):
+        job = desk.take()
+        assert job is not None
+        taken.append(job.key)
+        desk.settle(job, YES)
+    assert sorted(taken) == ["new", "real"]
+
+
 def test_an_event_that_arrives_meanwhile_waits_for_the_one_that_is_being_sent() -> None:
     desk = Desk()
     desk.queue("a")
