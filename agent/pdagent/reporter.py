@@ -42,6 +42,7 @@ class Reporter:
         self.aggregates = memory.load_aggregates()
         self._counted = (0, 0)
         self._reported: Any = None
+        self._complaint = ""
 
     @property
     def has_news(self) -> bool:
@@ -73,7 +74,15 @@ class Reporter:
             self._memory.save_aggregates(self.aggregates)
             ledger.correct(settings.outqueue_dir, document["pending"]["bytes"])
         except OSError as exc:
-            logger.error("Cannot write the state: %s", exc)
+            self._complain(str(exc))
+        else:
+            self._complaint = ""
+
+    def _complain(self, text: str) -> None:
+        """Log what cannot be written when it is news, not once a second."""
+        if text != self._complaint:
+            logger.error("Cannot write the state: %s", text)
+        self._complaint = text
 
     def _count(self, counters: dict[str, int]) -> None:
         counted = counters["sent"], counters["refused"] + counters["quarantined"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import uuid
 
@@ -125,6 +126,15 @@ def test_the_state_tells_what_happened(host: Host, emulator: RunningEmulator) ->
     assert state["pending"] == {"count": 0, "bytes": 0, "oldest_at": None}
     assert state["network"]["up"] is True
     assert state["lanes"] == []
+
+
+def test_a_state_that_cannot_be_written_is_said_once(host: Host, emulator: RunningEmulator) -> None:
+    emulator.fault("status", status=503, times=None)
+    host.start()
+    shutil.rmtree(host.directory / "run")
+    host.put(trigger())
+    host.until(lambda: host.log().count("Backing off") >= 4)
+    assert host.log().count("Cannot write the state") == 1
 
 
 def test_back_off_is_kept_over_a_restart(host: Host, emulator: RunningEmulator) -> None:
