@@ -172,6 +172,7 @@ class Daemon:
             found = self._outbox.scan()
         except OSError as exc:
             logger.error("Cannot list the queue: %s", exc)
+            self._look_at = now + LONGEST_PAUSE
             self._scan_at = now + self._settings.send_interval_secs
             return
         with self._sender.lock:

@@ -11,7 +11,8 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -194,27 +195,45 @@ def test_a_neighbour_can_neither_list_nor_remove_nor_replace(
     assert "good" in [event["dedup_key"] for event in emulator.wait_for(2)]
 
 
-def test_a_flooded_wake_fifo_starves_nobody(
-    host: Host, neighbour: Call, emulator: RunningEmulator
-) -> None:
-    host.start()
-    fifo = host.directory / "run" / "wake"
-    flood = subprocess.Popen(
+@contextmanager
+def flood(fifo: Path) -> Iterator[None]:
+    """Have a neighbour write to the FIFO as fast as it takes."""
+    writer = subprocess.Popen(
         ["dd", "if=/dev/zero", f"of={fifo}", "bs=64k"],
         stderr=subprocess.DEVNULL, user=NOBODY, group=NOBODY, extra_groups=[],
     )  # fmt: skip
     try:
+        yield
+    finally:
+        writer.kill()
+        writer.wait()
+
+
+def test_a_flooded_wake_fifo_starves_nobody(
+    host: Host, neighbour: Call, emulator: RunningEmulator
+) -> None:
+    host.start()
+    with flood(host.directory / "run" / "wake"):
         time.sleep(0.5)
         host.put(Event.v1(KEY, "trigger", description="good", incident_key="good"))
         emulator.wait_for(1)
         begun, ticks = time.monotonic(), cpu_ticks(host)
         time.sleep(2)
         share = (cpu_ticks(host) - ticks) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - begun)
-    finally:
-        flood.kill()
-        flood.wait()
     assert share < 0.8
     assert host.stop() == 0
+
+
+def test_a_flooded_wake_fifo_fills_no_log_when_the_queue_is_gone(
+    host: Host, neighbour: Call
+) -> None:
+    host.start()
+    (host.outqueue / "pdq").rmdir()
+    with flood(host.directory / "run" / "wake"):
+        host.until(lambda: "Cannot list the queue" in host.log())
+        before = host.log().count("Cannot list the queue")
+        time.sleep(2)
+    assert host.log().count("Cannot list the queue") - before < 10
 
 
 def cpu_ticks(host: Host) -> int:
