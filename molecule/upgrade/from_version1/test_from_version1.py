@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from steps import step_key
+from steps import THIS_VERSION, delivered_once, version
 
 
 def test_event_pending_since_version1_is_delivered_once(host, arrived):
-    (event,) = arrived(1, key=step_key("version1", host))
+    event = delivered_once(host, arrived, "version1")
     assert event["body"]["description"] == "pending since 1.7"
 
 
@@ -15,7 +15,8 @@ def test_nothing_of_version1_is_left(host):
     assert not host.file("/usr/share/pdagent/bin/pdagentd.py").exists
 
 
-def test_service_runs_and_starts_at_boot(host):
+def test_this_release_runs_and_starts_at_boot(host):
+    assert version(host) == THIS_VERSION
     service = host.service("pdagent")
     assert service.is_running
     assert service.is_enabled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from build_versions import LATER_VERSION
-from steps import step_key, version
+from steps import delivered_once, version
 
 
 def test_later_version_runs(host):
@@ -12,4 +12,4 @@ def test_later_version_runs(host):
 
 
 def test_event_pending_at_the_upgrade_is_delivered_once(host, arrived):
-    arrived(1, key=step_key("upgrade", host))
+    delivered_once(host, arrived, "upgrade")
