@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import subprocess
 import time
@@ -49,10 +50,15 @@ def outage(host, emulator):
         asked = [r for r in emulator.requests() if (r["body"] or {}).get("service_key") in keys]
         return any(request["status"] == status for request in asked)
 
+    def network_is_down():
+        state = host.file("/run/pdagent/state.json").content_string
+        return not json.loads(state)["network"]["up"]
+
     address = emulator_address()
     network("disconnect")
     try:
         send_one_each("unreachable")
+        until(network_is_down)
     finally:
         network("connect", f"--ip={address}")
     emulator.fault("status", status=503, times=None)
