@@ -33,10 +33,17 @@ def pytest_configure(config):
 
 def testbed_name(config):
     """The testbed that was asked for, else that of the first scenario among the arguments."""
-    paths = [Path(word.partition("::")[0]).resolve() for word in config.args]
-    folders = (path.relative_to(SCENARIOS).parts[:1] for path in paths if SCENARIOS in path.parents)
-    scenario = next((name for (name,) in folders if name != "shared"), Path.cwd().name)
-    return config.option.testbed or f"pdagent-{scenario}"
+    if config.option.testbed:
+        return config.option.testbed
+    paths = [*(Path(word.partition("::")[0]).resolve() for word in config.args), Path.cwd()]
+    folders = (path.relative_to(SCENARIOS).parts[0] for path in paths if SCENARIOS in path.parents)
+    scenario = next((name for name in folders if name != "shared"), None)
+    if scenario is None:
+        raise pytest.UsageError(
+            "Say whose hosts to test: a scenario's (pytest molecule/default molecule/shared) "
+            "or the lab's (pytest molecule/shared --testbed pdagent-lab)"
+        )
+    return f"pdagent-{scenario}"
 
 
 def running_hosts(testbed):
@@ -48,7 +55,8 @@ def running_hosts(testbed):
     names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     if not names:
         raise pytest.UsageError(
-            f"No host of the testbed {testbed} runs. To see what does: podman ps"
+            f"No host of the testbed {testbed} runs. To start one and keep it: make lab, or "
+            "make molecule SCENARIO=... DESTROY=never"
         )
     return sorted(names)
 

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
+
+def test_package_came_from_the_repository(host):
+    policy = host.check_output("apt-cache policy pdagent")
+    assert re.search(r"\*\*\* \S+ \d+\n +500 http://packages.pdagent.test/apt ", policy)
+
 
 def test_apt_trusts_the_repository_for_its_own_key_alone(host):
     (source,) = host.file("/etc/apt/sources.list.d").listdir()

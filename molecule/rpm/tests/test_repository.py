@@ -11,4 +11,8 @@ def test_packages_and_metadata_must_both_be_signed(host):
 
 def test_installed_package_carries_the_signature_of_the_repository(host):
     signature = host.check_output("rpm -q --queryformat '%{RSAHEADER:pgpsig}' pdagent")
-    assert signature.startswith(("RSA/SHA256", "RSA/SHA512"))
+    algorithm, key_id = signature.partition(",")[0], signature.rpartition(" ")[2].upper()
+    assert algorithm in ("RSA/SHA256", "RSA/SHA512")
+    keys = host.check_output("gpg --show-keys --with-colons /etc/pki/rpm-gpg/RPM-GPG-KEY-pdagent")
+    fields = [line.split(":") for line in keys.splitlines()]
+    assert key_id in [words[4] for words in fields if words[0] in ("pub", "sub")]

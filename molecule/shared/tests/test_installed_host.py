@@ -13,8 +13,18 @@ DIRECTORIES = [
 ]
 
 
+def runs_systemd(host):
+    return host.file("/run/systemd/system").is_directory
+
+
 def test_package_is_installed(host):
     assert host.package("pdagent").is_installed
+
+
+def test_what_starts_the_daemon_is_a_file_of_the_package(host):
+    wanted = "/systemd/system/pdagent.service" if runs_systemd(host) else "/init.d/pdagent"
+    listing = "rpm -ql pdagent pdagent-sysvinit" if host.exists("dnf") else "dpkg -L pdagent"
+    assert any(path.endswith(wanted) for path in host.run(listing).stdout.split())
 
 
 def test_service_runs_and_starts_at_boot(host):
@@ -28,6 +38,13 @@ def test_daemon_runs_as_its_own_user(host):
     assert daemon.ppid == 1
 
 
+def test_daemon_runs_with_the_settings_of_the_inventory(host):
+    # None of them names this one, and drift sets it to an hour.
+    assert "send_interval_secs" not in host.file("/etc/pdagent.conf").content_string
+    state = json.loads(host.file("/run/pdagent/state.json").content_string)
+    assert state["send_interval_secs"] == 10
+
+
 def test_directories_are_as_the_package_made_them(host):
     paths = " ".join(path for path, *_ in DIRECTORIES)
     found = host.check_output(f"stat -c '%n %a %U %G' {paths}").splitlines()
@@ -36,16 +53,17 @@ def test_directories_are_as_the_package_made_them(host):
     ]
 
 
-def test_ordinary_user_cannot_list_the_queue(host):
-    listing = host.run("runuser -u nobody -- ls /var/lib/pdagent/outqueue/pdq")
-    assert listing.rc != 0
-    assert "Permission denied" in listing.stderr
+def test_ordinary_user_cannot_list_events(host):
+    directories = [f"/var/lib/pdagent/outqueue/{name}" for name in ("tmp", "pdq", "suc", "err")]
+    listing = host.run("runuser -u nobody -- ls %s %s %s %s", *directories)
+    assert listing.stdout == ""
+    assert listing.stderr.count("Permission denied") == len(directories)
 
 
 def test_environment_file_is_for_root_alone(host):
     folder = "/etc/sysconfig" if host.exists("dnf") else "/etc/default"
     environment = host.file(f"{folder}/pdagent")
-    assert (environment.user, environment.mode & 0o007) == ("root", 0)
+    assert (environment.user, environment.mode) == ("root", 0o600)
 
 
 def test_event_of_an_ordinary_user_arrives(send, arrived):
@@ -63,7 +81,9 @@ def test_resolve_follows_its_trigger(send, arrived, emulator, key):
 
 def test_doctor_finds_the_host_well(host):
     report = json.loads(host.check_output("runuser -u pdagent -- pd-doctor --json"))
-    assert [check["id"] for check in report["checks"] if check["status"] == "fail"] == []
+    found = {check["id"]: check["status"] for check in report["checks"]}
+    assert [id_ for id_, status in found.items() if status == "fail"] == []
+    assert {found[id_] for id_ in ("service.running", "queue.dirs", "api.events")} == {"ok"}
 
 
 def test_agent_comes_up_by_itself_after_a_reboot(host, reboot, send, arrived):
