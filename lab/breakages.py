@@ -19,6 +19,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from lab.console import ROOT, LabError, table
+from lab.scenarios import read_log
 
 NOT_COPIED = shutil.ignore_patterns(".venv", ".cache", "build", "__pycache__")
 HEADINGS = ("broken on purpose", "scenario", "step", "fails at")
@@ -105,10 +106,11 @@ def row(breakage: Breakage) -> list[str]:
         breakage.apply(checkout)
         command = [sys.executable, "-m", "lab.scenarios", breakage.scenario]
         done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False)
-        log = checkout / f".cache/log/molecule-{breakage.scenario}.log"
-        if not log.exists():
-            raise LabError(f"{breakage.name}: {done.stdout}{done.stderr}")
-        step, place = failure(log.read_text()) if done.returncode else ("", "nothing: not noticed")
+        try:
+            log = read_log(checkout, breakage.scenario)
+        except FileNotFoundError as error:
+            raise LabError(f"{breakage.name}: {done.stdout}{done.stderr}") from error
+        step, place = failure(log) if done.returncode else ("", "nothing: not noticed")
     print(f"{breakage.name}: {place}", flush=True)
     return [breakage.name, breakage.scenario, step, place]
 

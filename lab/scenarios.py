@@ -8,15 +8,19 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 from lab import packages, testbed
 from lab.console import LOGS, ROOT, LabError, table
 
 # The longest first, so that two at a time end at the same time.
 LONGEST_FIRST = ("upgrade", "default", "proxy", "outage", "sysv", "rpm", "offline", "uninstall")
+LINES_SHOWN = 40
 
 
 def names() -> list[str]:
@@ -79,11 +83,30 @@ def verdict(succeeded: bool) -> str:
     return "ok" if succeeded else "failed"
 
 
+def read_log(checkout: Path, scenario: str) -> str:
+    """Return the log of a scenario's run in a checkout; molecule colours some words anyway."""
+    text = (checkout / LOGS.relative_to(ROOT) / f"molecule-{scenario}.log").read_text()
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
+def failing_lines(log: str) -> list[str]:
+    """Return the end of the failed step in a log, without what was torn down after it."""
+    lines = log.splitlines()
+    end = last(lines, lambda line: line.endswith("] Executed: Failed"), len(lines))
+    begin = last(lines[:end], lambda line: line.endswith("] Executing"), 0)
+    end = last(lines[begin:end], lambda line: line.startswith("PLAY RECAP"), end - begin) + begin
+    return lines[max(begin, end - LINES_SHOWN) : end]
+
+
+def last(lines: list[str], fits: Callable[[str], bool], otherwise: int) -> int:
+    """Return the index of the last line that fits."""
+    return max((number for number, line in enumerate(lines) if fits(line)), default=otherwise)
+
+
 def explain(scenario: str) -> None:
-    """Print the end of a failed scenario's log."""
-    log = LOGS / f"molecule-{scenario}.log"
-    print(f"\n== {scenario} failed; the end of {log.relative_to(ROOT)}:")
-    print("\n".join(log.read_text().splitlines()[-40:]))
+    """Print what a failed scenario did last, and where the rest is."""
+    print(f"\n== {scenario} failed (all of it: .cache/log/molecule-{scenario}.log)")
+    print("\n".join(failing_lines(read_log(ROOT, scenario))))
 
 
 def hosts_left(scenario: str) -> list[str]:

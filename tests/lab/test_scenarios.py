@@ -6,6 +6,26 @@ import pytest
 
 from lab import scenarios
 
+PLAY = """\
+INFO     [rpm > converge] Executing
+TASK [Verify | Judge]
+fatal: [rpm-sysv]: FAILED!
+PLAY RECAP
+rpm-sysv : failed=1
+ERROR    [rpm > converge] Executed: Failed
+"""
+TESTS = """\
+INFO     [rpm > verify] Executing
+FAILED test_service.py::test_service_runs
+1 failed, 33 passed
+ERROR    [rpm > verify] Executed: Failed
+"""
+STEP = """\
+INFO     [rpm > {step}] Executing
+PLAY RECAP
+INFO     [rpm > {step}] Executed: Successful
+"""
+
 
 @pytest.mark.parametrize("total", [1, 2, 3, 8, 20])
 def test_slices_share_out_every_scenario_once(total):
@@ -18,3 +38,25 @@ def test_slices_share_out_every_scenario_once(total):
 def test_slice_that_makes_no_sense_is_refused(fraction):
     with pytest.raises(ValueError):  # noqa: PT011  (which of its forms does not matter)
         scenarios.part(scenarios.names(), fraction)
+
+
+@pytest.mark.parametrize(
+    ("step", "last_line"),
+    [(PLAY, "fatal: [rpm-sysv]: FAILED!"), (TESTS, "1 failed, 33 passed")],
+    ids=["play", "tests"],
+)
+def test_failed_step_is_shown_and_not_what_was_torn_down_after_it(step, last_line):
+    shown = scenarios.failing_lines(STEP.format(step="create") + step + STEP.format(step="destroy"))
+    assert shown[0] == step.splitlines()[0]
+    assert shown[-1] == last_line
+
+
+def test_log_without_steps_is_shown_to_its_end():
+    assert scenarios.failing_lines("one\ntwo\n") == ["one", "two"]
+
+
+def test_hosts_that_stay_are_entered_with_the_commands_that_are_shown():
+    shown = scenarios.guide("rpm", ["pdagent-rpm-rpm-systemd", "pdagent-rpm-rpm-sysv"])
+    assert "podman exec -it pdagent-rpm-rpm-systemd bash\n" in shown
+    assert "podman exec -it pdagent-rpm-rpm-sysv bash\n" in shown
+    assert "molecule converge -s rpm" in shown
