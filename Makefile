@@ -45,7 +45,7 @@ lock: ## write requirements-dev.txt anew from pyproject.toml
 		--no-header --no-emit-index-url --no-emit-find-links \
 		--output-file requirements-dev.txt pyproject.toml
 
-test: setup ## lint to molecule, in this order; of the scenarios those that fit
+test: setup ## everything, from lint to molecule
 	@$(PY) -m lab.checks
 
 lint types unit integration packaging role: setup
