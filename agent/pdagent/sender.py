@@ -78,7 +78,9 @@ class Sender:
         """Use other endpoints and connections from the next request on."""
         with self.lock:
             self._urls, self._new_client = urls, new_client
-            self._clients = []  # one in use goes back to the old list, and with it away
+            outdated, self._clients = self._clients, []
+        for client in outdated:
+            client.close()
 
     def wake(self, workers: int) -> None:
         """Let the threads look for work; start another if all are busy and it is allowed."""
@@ -185,21 +187,30 @@ class Sender:
             self._finish(job, Verdict(NOT_NOW, "disk", detail), shown)
             return
         logger.info("Processing event %s", shown)
-        clients = self._clients
-        client = self._borrow(clients)
+        clients, client = self._borrow()
         try:
             move = self._finish(job, client.deliver(self._urls[kind], body), shown)
             if move.wants_proof:
                 self._prove(client)
         finally:
-            clients.append(client)
+            self._hand_back(clients, client)
 
-    def _borrow(self, clients: list[Client]) -> Client:
-        """Take the client used last, whose connection is still warm."""
-        try:
-            return clients.pop()
-        except IndexError:
-            return self._new_client()
+    def _borrow(self) -> tuple[list[Client], Client]:
+        """Take the client used last, whose connection is still warm, and say where from."""
+        with self.lock:
+            clients, new_client = self._clients, self._new_client
+            if clients:
+                return clients, clients.pop()
+        return clients, new_client()
+
+    def _hand_back(self, clients: list[Client], client: Client) -> None:
+        """Keep the connection, unless there was a new configuration since it was taken."""
+        with self.lock:
+            current = clients is self._clients
+            if current:
+                clients.append(client)
+        if not current:
+            client.close()
 
     def _prove(self, client: Client) -> None:
         """Ask whether PagerDuty answers at all: an empty object must be refused."""

@@ -278,6 +278,16 @@ def test_after_a_change_of_configuration_no_old_connection_is_used(tmp_path: Pat
     bench.put(2)
     bench.run(lambda: len(bench.names("suc")) == 2)
     assert (len(bench.wire.sent), len(other.sent)) == (1, 1)
+    assert bench.wire.closed
+
+
+def test_a_change_of_configuration_closes_the_connections_that_are_kept(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.put(1)
+    bench.run(lambda: bench.names("suc"))
+    assert not bench.wire.closed
+    bench.sender.reconfigure({}, Wire)  # type: ignore[arg-type]
+    assert bench.wire.closed
 
 
 @pytest.mark.parametrize(
