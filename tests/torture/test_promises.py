@@ -5,7 +5,7 @@ import re
 
 from tests.host import ROOT
 from tests.torture import page
-from tests.torture.__main__ import TORTURES
+from tests.torture.__main__ import FUZZ, TORTURES
 
 TEXT = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
 TORTURE = page.PATH.read_text(encoding="utf-8")
@@ -46,3 +46,8 @@ def test_every_torture_named_exists():
     named = {name for line in lines for name in re.findall(r"`([\w-]+)`", line)}
     assert named
     assert named <= set(TORTURES)
+
+
+def test_the_page_of_outcomes_has_a_row_for_every_torture():
+    rows = re.findall(r"^\| ([\w-]+) \| \d{4}-", TORTURE, re.MULTILINE)
+    assert sorted(rows) == sorted([*TORTURES, FUZZ])
