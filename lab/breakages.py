@@ -21,7 +21,7 @@ from pathlib import Path
 from lab.console import ROOT, LabError, table
 from lab.scenarios import read_log
 
-NOT_COPIED = shutil.ignore_patterns(".venv", ".cache", "build", "__pycache__")
+NOT_COPIED = {".venv", ".cache", "build", "dist"}
 HEADINGS = ("broken on purpose", "scenario", "step", "fails at")
 
 
@@ -91,8 +91,12 @@ BREAKAGES = (
 
 
 def copy_checkout(target: Path) -> None:
-    """Copy this checkout, with the packages that are built, as a collection of its own."""
-    shutil.copytree(ROOT, target, symlinks=True, ignore=NOT_COPIED)
+    """Copy this checkout without what is built, as a collection of its own."""
+
+    def ignore(directory: str, names: list[str]) -> set[str]:
+        return NOT_COPIED.intersection(names) if Path(directory) == ROOT else set()
+
+    shutil.copytree(ROOT, target, symlinks=True, ignore=ignore)
     collections = target / ".cache/collections/ansible_collections/pdagent"
     collections.mkdir(parents=True)
     (collections / "agent").symlink_to(target)
