@@ -38,6 +38,14 @@ def test_unreachable_canary_stops_the_rollout(roll_out):
     assert "1 more were not touched" in run.words
 
 
+def test_canary_without_python_stops_the_rollout(roll_out):
+    run = roll_out(ansible_python_interpreter="/usr/bin/python4")
+    assert run.code != 0
+    assert NEXT not in run.changed
+    assert f"{CANARY} failed" in run.words
+    assert "'/usr/bin/python4' was not found" in run.words
+
+
 def test_failing_canary_stops_the_rollout(roll_out, testbed):
     run = roll_out(pdagent_config={"send_interval_secs": 0})
     assert run.code != 0

@@ -58,6 +58,15 @@ def test_unsupported_host_is_refused_and_named(on_host_with, facts, named):
     assert set(run.changed.values()) == {0}
 
 
+def test_container_that_no_init_system_runs_is_refused_untouched(testbed):
+    before = testbed.downloads()
+    run = testbed.rollout("packages", pdagent_hosts="packages")
+    assert run.code != 0
+    assert "with apt and python3 is not supported" in run.words
+    assert run.changed == {"packages": 0}
+    assert testbed.downloads() == before
+
+
 def test_testing_release_without_a_number_is_not_taken_for_an_old_one(on_host_with):
     run = on_host_with({"distribution_major_version": "n/a"})
     assert "pdagent needs apt or dnf" not in run.words
