@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import backlog, delivery, doctor, submit, wakeup
+from tests.bench import backlog, delivery, doctor, rollout, submit, wakeup
 from tests.bench.measure import Row, machine, progress, table
 from tests.host import ROOT
 
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
     "backlog": backlog.run,
     "idle": backlog.idle,
     "doctor": doctor.run,
+    "rollout": rollout.run,
 }
 RESULTS = ROOT / "docs" / "benchmarks.md"
 _INTRODUCTION = """\
@@ -30,8 +31,10 @@ Down to the table written by `make bench`; what follows it is kept. Every ratio 
 things measured in the same run, alternately where that is possible. Commands and daemon run
 under the system's Python as the packages run them. PagerDuty is an nginx with TLS on the same
 machine, so that it is not the bottleneck (the emulator for wake-up, a server that only waits
-for latency); its processor time counts against the agent. A load above the number of
-processors means that others were at work meanwhile: ratios bear that, absolute figures do not.
+for latency); its processor time counts against the agent. The role's hosts are containers on
+this machine too; a run that changes nothing is compared with a play of as many bare `ping`
+modules. A load above the number of processors means that others were at work meanwhile:
+ratios bear that, absolute figures do not.
 """
 
 
