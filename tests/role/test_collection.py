@@ -22,6 +22,7 @@ CONFIGURATION = """\
 collections_path = collections
 connection_plugins = plugins
 inventory = hosts.yml
+pipelining = true
 """
 
 
@@ -69,6 +70,7 @@ def test_archive_alone_rolls_out_from_any_directory(collection_archive, testbed,
 def fleet(testbed) -> dict[str, object]:
     """Return the inventory's only group: one host, reached as the testbed's are."""
     connection = {
+        "ansible_become": False,  # the testbed's hosts are entered as root
         "ansible_connection": "podman_pipe",
         "ansible_host": testbed.container(HOST),
         "ansible_python_interpreter": "/usr/bin/python3",
