@@ -146,6 +146,9 @@ def main() -> int:
     except LabError as failed:
         print(failed, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. The next run removes the hosts that are left.", file=sys.stderr)
+        return 130
     print("\n" + table(HEADINGS, rows))
     return int(not all(step for _, _, step, _ in rows))
 
