@@ -100,7 +100,7 @@ class Daemon:
         while not self._signals & {signal.SIGTERM, signal.SIGINT}:
             self._wait()
             self._turn(time.monotonic())
-            if not self._sender.healthy:
+            if not self._sender.workers.healthy:
                 logger.error("A sender thread died; see the lines above")
                 return 1
         return self._finish()
@@ -179,7 +179,7 @@ class Daemon:
             if found.vanished:
                 self._delivery.vanished(found.vanished)
             self._delivery.arrived(found.arrived, now)
-        self._sender.wake(self._settings.workers)
+        self._sender.workers.wake(self._settings.workers)
         self._foreign.extend(found.foreign)
         for names in found.arrived.values():
             self._outbox.measure(names)
@@ -302,7 +302,7 @@ class Daemon:
     def _finish(self) -> int:
         self._notifier.tell("STOPPING=1")
         logger.info("Stopping: a request in flight is finished first")
-        if not self._sender.stop(STOP_SECONDS):
+        if not self._sender.workers.stop(STOP_SECONDS):
             logger.warning("A request took too long; its event stays in the queue")
         self._report(time.monotonic())
         logger.info("*** pdagentd exiting normally!")

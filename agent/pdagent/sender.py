@@ -1,8 +1,9 @@
-"""The worker threads: take a job, read the file, ask PagerDuty, move the file.
+"""What a job is: read the file, ask PagerDuty, move the file.
 
-Policy is delivery's, the wire is pagerduty's, the disk is outbox's; here is only the order
-of the steps, and the lock that delivery needs. A lane is released after its file has been
-moved, so that a crash can never repeat an event after a later one of the same key.
+Policy is delivery's, the wire is pagerduty's, the disk is outbox's, the threads are workers';
+here is only the order of the steps, and the lock that delivery needs. A lane is released after
+its file has been moved, so that a crash can never repeat an event after a later one of the
+same key.
 """
 
 from __future__ import annotations
@@ -21,13 +22,9 @@ from pdagent.outqueue.outbox import Outbox, StrangeEntryError, reason_name
 from pdagent.pagerduty import Client
 from pdagent.state import describe_error, iso
 from pdagent.verdict import NOT_NOW, REJECTED, Verdict, one_line
+from pdagent.workers import Workers
 
 logger = logging.getLogger("pdagent.sendevent")
-
-THREAD_NAME = "SendEventTask"
-
-IDLE_SECONDS = 30.0
-"""A thread without work for so long ends; PagerDuty closes its connection about then too."""
 
 REFUSED, QUARANTINED, SET_ASIDE = "refused", "quarantined", "set_aside"
 
@@ -47,7 +44,7 @@ def queued_at(name: str) -> float:
 
 
 class Sender:
-    """Sends what `delivery` hands out with up to `workers` threads."""
+    """Sends what `delivery` hands out, with the threads of `workers`."""
 
     def __init__(
         self,
@@ -57,7 +54,7 @@ class Sender:
         new_client: Callable[[], Client],
         answers: Answers,
     ) -> None:
-        """No thread is started before there is work; urls maps event kinds to endpoints."""
+        """Nothing is opened before there is work; urls maps event kinds to endpoints."""
         self.delivery = delivery
         self.outbox = outbox
         self.lock = threading.Condition(threading.Lock())
@@ -69,10 +66,7 @@ class Sender:
         self._new_client = new_client
         self._answers = answers
         self._clients: list[Client] = []
-        self._threads: list[threading.Thread] = []
-        self._workers = 1
-        self._idle = 0
-        self._stopping = False
+        self.workers = Workers(self.lock, delivery, self._attempt, self._close_one)
 
     def reconfigure(self, urls: dict[str, str], new_client: Callable[[], Client]) -> None:
         """Use other endpoints and connections from the next request on."""
@@ -82,93 +76,22 @@ class Sender:
         for client in outdated:
             client.close()
 
-    def wake(self, workers: int) -> None:
-        """Let the threads look for work; start another if all are busy and it is allowed."""
-        with self.lock:
-            self._workers = workers
-            self._grow()
-            self.lock.notify()
-
-    @property
-    def healthy(self) -> bool:
-        """Whether every thread that was started still works."""
-        return all(thread.is_alive() for thread in list(self._threads))
-
-    def stop(self, seconds: float) -> bool:
-        """Let each thread finish its request; False when one needs longer than that."""
-        with self.lock:
-            self._stopping = True
-            self.lock.notify_all()
-        until = time.monotonic() + seconds
-        threads = list(self._threads)  # one may be leaving just now
-        for thread in threads:
-            thread.join(max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
-
     def set_aside_foreign(self, name: str) -> None:
         """Move an entry whose name is not an event's to err."""
         self._set_aside(name, "", "not named <microseconds>_<integration key>.txt")
 
-    # --- the threads
-
-    def _grow(self) -> None:
-        """Start a thread when all are busy; the first event of a quiet day needs only one."""
-        if self._idle or self._stopping or len(self._threads) >= self._workers:
-            return
-        number = len(self._threads)
-        name = f"{THREAD_NAME}-{number}" if number else THREAD_NAME
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
-        thread.start()
-        self._threads.append(thread)  # started first: `healthy` looks without the lock
-
-    def _work(self) -> None:
-        while True:
-            job = self._next_job()
-            if job is None:
-                return
-            try:
-                self._send(job)
-            except Exception as exc:  # a defect must cost one event a delay, not all a thread
-                logger.exception("Cannot process event %s", masked(job.name))
-                self._give_back(job, one_line(repr(exc)))
-            finally:
-                with self.lock:
-                    self.delivery.release(job, time.monotonic())
-                    self.lock.notify()
+    def _attempt(self, job: Job) -> None:
+        try:
+            self._send(job)
+        except Exception as exc:  # a defect must cost one event a delay, not all a thread
+            logger.exception("Cannot process event %s", masked(job.name))
+            self._give_back(job, one_line(repr(exc)))
 
     def _give_back(self, job: Job, why: str) -> None:
         with self.lock:
             if self.delivery.is_head(job):
                 verdict = Verdict(NOT_NOW, "internal", why, suspect=True)
                 self.delivery.settle(job, verdict, time.monotonic())
-
-    def _next_job(self) -> Job | None:
-        """Wait for work; None ends the thread: at a stop, or with nothing to do for long."""
-        with self.lock:
-            tired_at = time.monotonic() + IDLE_SECONDS
-            while not self._stopping:
-                now = time.monotonic()
-                job = self.delivery.take(now)
-                if job is not None:
-                    if self.delivery.wait(now) == 0.0:
-                        self._grow()
-                        self.lock.notify()
-                    return job
-                wait = self.delivery.wait(now)
-                if now >= tired_at and (wait is None or self._idle):
-                    self._leave()
-                    break
-                self._idle += 1
-                self.lock.wait(min(wait or IDLE_SECONDS, IDLE_SECONDS))
-                self._idle -= 1
-            return None
-
-    def _leave(self) -> None:
-        """End this thread and its connection; another thread minds the lanes that wait."""
-        self._threads.remove(threading.current_thread())
-        if self._clients:
-            self._clients.pop().close()
-        self.lock.notify()
 
     def _send(self, job: Job) -> None:
         shown = masked(job.name)
@@ -194,6 +117,10 @@ class Sender:
                 self._prove(client)
         finally:
             self._hand_back(clients, client)
+
+    def _close_one(self) -> None:
+        if self._clients:
+            self._clients.pop().close()
 
     def _borrow(self) -> tuple[list[Client], Client]:
         """Take the client used last, whose connection is still warm, and say where from."""

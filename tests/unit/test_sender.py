@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pdagent import sender as sending
+from pdagent import workers
 from pdagent.delivery import Delivery
 from pdagent.event import Event
 from pdagent.outqueue import layout
@@ -74,13 +74,13 @@ class Bench:
     def run(self, until: Callable[[], object]) -> None:
         with self.sender.lock:
             self.delivery.arrived(self.outbox.scan().arrived, time.monotonic())
-        self.sender.wake(4)
+        self.sender.workers.wake(4)
         deadline = time.monotonic() + 30
         while not until():
             assert time.monotonic() < deadline
             time.sleep(0.005)
-        assert self.sender.healthy
-        assert self.sender.stop(30)
+        assert self.sender.workers.healthy
+        assert self.sender.workers.stop(30)
 
     def names(self, directory: str) -> list[str]:
         return sorted(os.listdir(self.queue / directory))
@@ -244,23 +244,23 @@ def test_a_request_without_end_does_not_hold_up_the_stop(
     name = bench.put(1)
     with bench.sender.lock:
         bench.delivery.arrived(bench.outbox.scan().arrived, time.monotonic())
-    bench.sender.wake(1)
+    bench.sender.workers.wake(1)
     assert begun.wait(30)
-    assert not bench.sender.stop(0)
+    assert not bench.sender.workers.stop(0)
     assert bench.names("pdq") == [name]
     end.set()
-    assert bench.sender.stop(30)
+    assert bench.sender.workers.stop(30)
 
 
 def test_threads_without_work_end_with_their_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(workers, "IDLE_SECONDS", 0.05)
     bench = Bench(tmp_path)
     bench.put(1)
     bench.run(lambda: bench.wire.closed)
     names = [thread.name for thread in threading.enumerate()]
-    assert not [name for name in names if name.startswith(sending.THREAD_NAME)]
+    assert not [name for name in names if name.startswith(workers.THREAD_NAME)]
 
 
 def test_after_a_change_of_configuration_no_old_connection_is_used(tmp_path: Path) -> None:
