@@ -18,6 +18,7 @@ from pdagent.event import mask
 from pdagent.outqueue import layout
 from pdagent.outqueue.custody import read_object
 from pdagent.trust import Trust, TrustError
+from pdagent.verdict import one_line
 
 KEY_LENGTH = 32
 _BODIES_READ = 100
@@ -193,9 +194,9 @@ def _age(stamp: str) -> float:
 
 
 def _kind(text: str) -> str:
-    """Return a log message without what differs from event to event, short enough for a line."""
+    """Return a log message without what differs from event to event, two lines at most."""
     message = " ".join(text.split()[2:]) or text
-    return re.sub(r"\d{10,}_\S+|[0-9a-fA-F]{32}", "…", message)[:80]
+    return one_line(re.sub(r"\d{10,}_\S+|[0-9a-fA-F]{32}", "…", message), 160)
 
 
 CHECKS = (
