@@ -14,12 +14,12 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 
 from lab.console import ROOT, LabError, table
-from lab.scenarios import read_log
+from lab.scenarios import failed_step, read_log
 
 NOT_COPIED = {".venv", ".cache", "build", "dist"}
 HEADINGS = ("broken on purpose", "scenario", "step", "fails at")
@@ -120,15 +120,33 @@ def row(breakage: Breakage) -> list[str]:
 
 
 def failure(log: str) -> tuple[str, str]:
-    """Return the step at which a scenario's log ends, and the tests or the task that failed."""
-    step = re.findall(r"> (\w+)\] Executed: Failed", log)[-1]
-    tests = re.findall(r"^FAILED \S+?::(\w+)", log, re.MULTILINE)
-    if tests:
-        return step, ", ".join(dict.fromkeys(tests))
-    tasks = re.findall(r"^TASK \[(.+)\] \**$|^(?:fatal|failed): ", log, re.MULTILINE)
-    failed = [before for before, after in pairwise(tasks) if before and not after]
-    # A rollout's gate only repeats what stopped it.
-    return step, [task.split(" : ")[-1] for task in failed if not task.startswith("Gate |")][-1]
+    """Return the step at which a scenario failed, and what failed in it.
+
+    That is the tests, the tasks that changed something once more, or the task and what it said;
+    of a log that has none of these it is the last line.
+    """
+    step, lines = failed_step(log)
+    text = "\n".join(lines)
+    tests = re.findall(r"^(?:FAILED|ERROR) \S+?::(\w+)", text, re.MULTILINE)
+    changed_again = re.findall(r"^\* .*=> (?:\S+ : )?(.+)$", text, re.MULTILINE)
+    said = [line for line in lines if line.strip()] or ["nothing is in the log"]
+    found = tests or changed_again or failed_tasks(lines)[-1:] or said[-1:]
+    return step, ", ".join(dict.fromkeys(found))
+
+
+def failed_tasks(lines: list[str]) -> list[str]:
+    """Return the tasks that failed, each with the first sentence of its message.
+
+    A rollout's gate is none of them: it only repeats what stopped it.
+    """
+    task, failed = "", []
+    for line in lines:
+        if heading := re.match(r"TASK \[(?:\S+ : )?(.+)\]", line):
+            task = heading[1]
+        elif line.startswith("[ERROR]: ") and not task.startswith("Gate |"):
+            message = line.rpartition(" failed: ")[2].partition(". ")[0]
+            failed.append(f"{task}: {re.sub(r'^[a-z0-9-]+: ', '', message)}")
+    return failed
 
 
 def rows_of(breakages: list[Breakage]) -> list[list[str]]:

@@ -89,13 +89,24 @@ def read_log(checkout: Path, scenario: str) -> str:
     return re.sub(r"\x1b\[[\d;]*m", "", text)
 
 
-def failing_lines(log: str) -> list[str]:
-    """Return the end of the failed step in a log, without what was torn down after it."""
+def failed_step(log: str) -> tuple[str, list[str]]:
+    """Return the name and the lines of the step that failed, or "" and all lines of the log."""
     lines = log.splitlines()
     end = last(lines, lambda line: line.endswith("] Executed: Failed"), len(lines))
     begin = last(lines[:end], lambda line: line.endswith("] Executing"), 0)
-    end = last(lines[begin:end], lambda line: line.startswith("PLAY RECAP"), end - begin) + begin
-    return lines[max(begin, end - LINES_SHOWN) : end]
+    name = re.search(r"> (\w+)\] Executed", "".join(lines[end : end + 1]))
+    return name[1] if name else "", lines[begin:end]
+
+
+def failing_lines(log: str) -> list[str]:
+    """Return the end of the failed step in a log: the tasks or tests, and molecule's own word.
+
+    What stands between, the recaps, and what was torn down afterwards is left out.
+    """
+    _, lines = failed_step(log)
+    recap = last(lines, lambda line: line.startswith("PLAY RECAP"), len(lines))
+    word = last(lines, lambda line: line.startswith("CRITICAL "), len(lines))
+    return lines[max(0, recap - LINES_SHOWN) : recap] + lines[max(recap, word) :]
 
 
 def last(lines: list[str], fits: Callable[[str], bool], otherwise: int) -> int:

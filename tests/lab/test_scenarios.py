@@ -20,6 +20,15 @@ FAILED test_service.py::test_service_runs
 1 failed, 33 passed
 ERROR    [rpm > verify] Executed: Failed
 """
+IDEMPOTENCE = """\
+INFO     [rpm > idempotence] Executing
+TASK [Summary]
+PLAY RECAP
+rpm-sysv : changed=1
+CRITICAL Idempotence test failed because of the following tasks:
+* => Run | Service
+ERROR    [rpm > idempotence] Executed: Failed
+"""
 STEP = """\
 INFO     [rpm > {step}] Executing
 PLAY RECAP
@@ -42,8 +51,12 @@ def test_slice_that_makes_no_sense_is_refused(fraction):
 
 @pytest.mark.parametrize(
     ("step", "last_line"),
-    [(PLAY, "fatal: [rpm-sysv]: FAILED!"), (TESTS, "1 failed, 33 passed")],
-    ids=["play", "tests"],
+    [
+        (PLAY, "fatal: [rpm-sysv]: FAILED!"),
+        (TESTS, "1 failed, 33 passed"),
+        (IDEMPOTENCE, "* => Run | Service"),
+    ],
+    ids=["play", "tests", "second run that changes something"],
 )
 def test_failed_step_is_shown_and_not_what_was_torn_down_after_it(step, last_line):
     shown = scenarios.failing_lines(STEP.format(step="create") + step + STEP.format(step="destroy"))
