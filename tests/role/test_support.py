@@ -67,6 +67,30 @@ def test_container_that_no_init_system_runs_is_refused_untouched(testbed):
     assert testbed.downloads() == before
 
 
+def test_only_the_facts_that_are_used_are_gathered(collections, tmp_path):
+    role = {"ansible.builtin.include_role": {"name": "pdagent.agent.pdagent"}}
+    show = {"ansible.builtin.debug": {"msg": "{{ ansible_facts.keys() | list }}"}}
+    playbook = tmp_path / "facts.yml"
+    tasks = [{"block": [role], "always": [show]}]
+    playbook.write_text(
+        yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}])
+    )
+    run = play(
+        playbook, "-c", "local", collections=collections,
+        ansible_python_interpreter=sys.executable,
+    )  # fmt: skip
+    gathered = run.output.split("ok: [localhost] => {")[-1]
+    assert '"service_mgr"' in gathered
+    for costly in ("processor", "interfaces", "mounts", "date_time"):
+        assert f'"{costly}"' not in gathered
+
+
+def test_facts_that_are_there_are_not_gathered_again(on_host_with):
+    run = on_host_with({})
+    assert "Gather the facts that are missing]" in run.words
+    assert "skipping: [localhost]" in run.output.split("that are missing]")[1].split("TASK")[0]
+
+
 def test_testing_release_without_a_number_is_not_taken_for_an_old_one(on_host_with):
     run = on_host_with({"distribution_major_version": "n/a"})
     assert "pdagent needs apt or dnf" not in run.words
