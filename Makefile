@@ -50,7 +50,7 @@ test: setup ## everything, from lint to molecule
 
 lint types unit integration packaging role: setup
 	@$(PY) -m lab.checks $@
-lint: ## ruff, yamllint, ansible-lint, shellcheck
+lint: ## ruff, yamllint, ansible-lint, shellcheck, galaxy-importer
 types: ## mypy
 unit: ## the agent's parts, on every Python that is supported
 integration: ## the agent as a whole, against the emulator
