@@ -34,11 +34,10 @@ SUCCESS, ERROR, STAY = "suc", "err", ""
 
 
 class Job(NamedTuple):
-    """One event to send now. `probe` marks the single request through a dead network."""
+    """One event to send now."""
 
     key: str
     name: str
-    probe: bool = False
 
 
 class Move(NamedTuple):
@@ -99,7 +98,7 @@ class Delivery:
         self._serial = 0
         self._proofs = 0  # successes and definite answers so far
         self._suspects: set[str] = set()  # lanes that found no way since the last answer
-        self._probing = False
+        self._probe: Job | None = None  # the single request through a dead network
         self._probe_at = 0.0
         self._probe_from = 0.0
         self._probes = 0
@@ -139,7 +138,7 @@ class Delivery:
         while self._waiting and self._waiting[0][0] <= now:
             self._ready.append(heapq.heappop(self._waiting)[2])
         down = self.down_since is not None
-        if self.held_all or (down and (self._probing or now < self._probe_at)):
+        if self.held_all or self._probe or (down and now < self._probe_at):
             return None
         while self._ready:
             lane = self._ready.popleft()
@@ -149,8 +148,9 @@ class Delivery:
             lane.queued = False
             if lane.pending:
                 lane.busy = True
-                self._probing = down
-                return Job(lane.key, lane.pending[0], down)
+                job = Job(lane.key, lane.pending[0])
+                self._probe = job if down else None
+                return job
             self._drop_if_done(lane)
         return None
 
@@ -199,8 +199,8 @@ class Delivery:
         """Let the lane of a settled or discarded job go on; the file has been moved."""
         lane = self.lanes[job.key]
         lane.busy = False
-        if job.probe:
-            self._probing = False
+        if job == self._probe:
+            self._probe = None
         self._enqueue(lane, now)
         self._drop_if_done(lane)
 
@@ -210,7 +210,7 @@ class Delivery:
 
     def wait(self, now: float) -> float | None:
         """Return the seconds until `take` may have something, None when only news helps."""
-        if self.held_all or self._probing:
+        if self.held_all or self._probe:
             return None
         if self._ready:
             due = now
@@ -294,7 +294,7 @@ class Delivery:
             self._found_way()  # PagerDuty's own "not now" is this lane's affair
             return move
         self._suspects.add(lane.key)
-        if job.probe or (self.down_since is None and len(self._suspects) > 1):
+        if job == self._probe or (self.down_since is None and len(self._suspects) > 1):
             self._go_down(verdict, now)
         if self.down_since is not None:
             lane.retry_at = 0.0  # the probe's own back-off paces a dead network
@@ -328,6 +328,6 @@ class Delivery:
         self._probe_at = now + self._pause(self._probes, verdict)
 
     def _found_way(self) -> None:
-        """PagerDuty answered: whatever was in the way is gone."""
-        self.down_since = None
+        """PagerDuty answered: whatever was in the way is gone, and a probe is one of many."""
+        self.down_since = self._probe = None
         self._suspects.clear()

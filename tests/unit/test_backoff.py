@@ -138,10 +138,45 @@ def test_a_dead_network_is_probed_by_one_request() -> None:
         desk.wait()
         probe = desk.take()
         assert probe is not None
-        assert probe.probe
         assert desk.take() is None
         desk.settle(probe, NO_DNS)
     assert not desk.delivery.reachable
+
+
+@pytest.mark.parametrize("end", [YES, NO_DNS])
+def test_a_probe_that_hangs_keeps_nobody_once_another_request_found_a_way(end: Verdict) -> None:
+    desk = Desk()
+    desk.queue("old", "a", "b", "c", "d")
+    old = desk.take()
+    desk.attempt(NO_DNS)
+    desk.attempt(NO_DNS)
+    desk.wait()
+    probe = desk.take()
+    assert desk.delivery.wait(desk.now) is None
+    desk.settle(old, YES)
+    assert desk.delivery.wait(desk.now) == 0
+    desk.attempt(YES)
+    desk.settle(probe, end)
+    assert desk.delivery.down_since is None
+    assert desk.attempt(YES).to == "suc"
+
+
+def test_a_probe_of_an_earlier_outage_lets_nobody_else_through() -> None:
+    desk = Desk()
+    desk.queue("old", *"abcde")
+    old = desk.take()
+    desk.attempt(NO_DNS)
+    desk.attempt(NO_DNS)
+    desk.wait()
+    earlier = desk.take()
+    desk.settle(old, YES)
+    desk.attempt(NO_DNS)
+    desk.attempt(NO_DNS)
+    desk.wait()
+    assert desk.take() is not None
+    desk.settle(earlier, NO_DNS)
+    desk.now += 100
+    assert desk.take() is None
 
 
 def test_probes_go_round_the_lanes() -> None:
