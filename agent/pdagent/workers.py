@@ -8,12 +8,15 @@ are at work within a few exchanges; beside a request that hangs the others do no
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
 from typing import Callable
 
 from pdagent.delivery import Delivery, Job
+
+logger = logging.getLogger("pdagent.sendevent")
 
 THREAD_NAME = "SendEventTask"
 
@@ -51,15 +54,16 @@ class Workers:
         self._stopping = False
 
     def wake(self, limit: int) -> None:
-        """Let the threads look for work; start another if all are busy and it is allowed."""
+        """See to it that somebody minds what is to be sent; those above `limit` end."""
         with self._lock:
             self._limit = limit
-            self._call_another()
+            self._call_another(time.monotonic())
 
     @property
     def healthy(self) -> bool:
-        """Whether every thread that was started still works."""
-        return all(thread.is_alive() for thread in list(self._threads))
+        """Whether no thread died of a defect."""
+        with self._lock:  # without it, one that is leaving would look like one that died
+            return all(thread.is_alive() for thread in self._threads)
 
     def stop(self, seconds: float) -> bool:
         """Let each thread finish its request; False when one needs longer than that."""
@@ -72,16 +76,26 @@ class Workers:
             thread.join(max(0.0, until - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
 
-    def _call_another(self) -> None:
-        """Wake an idle thread, or start one; the first event of a quiet day needs only one."""
+    def _call_another(self, now: float) -> None:
+        """Wake an idle thread, or start one, unless one wakes by itself in time."""
+        if self._due(now, HELP_SECONDS) >= self._alarm:
+            return
         if self._idle:
             self._lock.notify()
         elif len(self._threads) < self._limit and not self._stopping:
-            number = len(self._threads)
-            name = f"{THREAD_NAME}-{number}" if number else THREAD_NAME
-            thread = threading.Thread(target=self._work, name=name, daemon=True)
+            self._start()
+
+    def _start(self) -> None:
+        number = len(self._threads)
+        name = f"{THREAD_NAME}-{number}" if number else THREAD_NAME
+        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        try:
             thread.start()
-            self._threads.append(thread)  # started first: `healthy` looks without the lock
+        except RuntimeError as exc:  # the system has no more: those that are there go on
+            if not self._threads:
+                logger.error("Cannot send: %s; trying again at the next look", exc)
+            return
+        self._threads.append(thread)
 
     def _work(self) -> None:
         job = self._next_job(None)
@@ -90,27 +104,26 @@ class Workers:
             job = self._next_job(job)
 
     def _next_job(self, done: Job | None) -> Job | None:
-        """Wait for work; None ends the thread: at a stop, or with nothing to do for long."""
+        """Wait for work; None ends the thread: at a stop, when too many, or idle for long."""
         with self._lock:
             now = time.monotonic()
             if done is not None:
                 self._delivery.release(done, now)
             tired_at = now + IDLE_SECONDS
             patience = self._patience(now, done is not None)
-            while not self._stopping:
+            while not self._stopping and len(self._threads) <= self._limit:
                 due = self._due(now, patience)
                 job = self._delivery.take(now) if due <= now else None
                 if job is not None:
                     self._taker, self._taken_at = threading.get_ident(), now
-                    if self._due(now, HELP_SECONDS) < self._alarm:
-                        self._call_another()
+                    self._call_another(now)
                     return job
                 if now >= tired_at and (due == math.inf or self._idle):
-                    self._leave()
                     break
                 self._sleep(now, due)
                 now = time.monotonic()
                 patience = self._patience(now, False)
+            self._leave()
             return None
 
     def _patience(self, now: float, back: bool) -> float:
@@ -140,5 +153,5 @@ class Workers:
     def _leave(self) -> None:
         """End this thread; another minds the lanes that wait."""
         self._threads.remove(threading.current_thread())
-        self._on_leave()
         self._lock.notify()
+        self._on_leave()

@@ -72,6 +72,10 @@ class Bench:
         return name
 
     def run(self, until: Callable[[], object]) -> None:
+        self.work(until)
+        assert self.sender.workers.stop(30)
+
+    def work(self, until: Callable[[], object]) -> None:
         with self.sender.lock:
             self.delivery.arrived(self.outbox.scan().arrived, time.monotonic())
         self.sender.workers.wake(4)
@@ -80,7 +84,6 @@ class Bench:
             assert time.monotonic() < deadline
             time.sleep(0.005)
         assert self.sender.workers.healthy
-        assert self.sender.workers.stop(30)
 
     def names(self, directory: str) -> list[str]:
         return sorted(os.listdir(self.queue / directory))
@@ -284,9 +287,10 @@ def test_after_a_change_of_configuration_no_old_connection_is_used(tmp_path: Pat
 def test_a_change_of_configuration_closes_the_connections_that_are_kept(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.put(1)
-    bench.run(lambda: bench.names("suc"))
+    bench.work(lambda: bench.names("suc"))
     assert not bench.wire.closed
     bench.sender.reconfigure({}, Wire)  # type: ignore[arg-type]
+    assert bench.sender.workers.stop(30)
     assert bench.wire.closed
 
 

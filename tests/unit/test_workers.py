@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from pdagent.delivery import Delivery, Job
 from pdagent.verdict import ACCEPTED, NOT_NOW, Verdict
 from pdagent.workers import Workers
 
+DEAD = Verdict(NOT_NOW, "refused", "nobody listens")
 YES = Verdict(ACCEPTED, status=202)
 SICK = Verdict(NOT_NOW, "http_503", "sick", 503, suspect=True)
 
@@ -55,6 +57,11 @@ class Shift:
 
 
 Start = Callable[[Callable[[Job], Verdict]], Shift]
+
+
+def no_more(_thread: threading.Thread) -> None:
+    """What Thread.start does at the system's limit."""
+    raise RuntimeError("can't start new thread")
 
 
 @pytest.fixture
@@ -146,3 +153,84 @@ def test_a_thread_that_is_one_too_many_rests(start: Start, monkeypatch: pytest.M
     shift.until(lambda: len(shift.done) == 300)
     assert len(shift.threads) == 2
     assert len(senders) == 1
+
+
+def test_threads_above_a_lowered_limit_end(start: Start) -> None:
+    together = threading.Barrier(4)
+    shift = start(lambda job: (together.wait(30) if job.key < "e" else time.sleep(0.005), YES)[1])
+    shift.run(4, "a", "b", "c", "d")
+    shift.until(lambda: len(shift.done) == 4)
+    shift.workers.wake(1)
+    shift.most_at_once = 0
+    shift.run(1, *"efghij", events=5)
+    shift.until(lambda: len(shift.done) == 34)
+    assert shift.most_at_once == 1
+
+
+def test_no_thread_starts_before_there_is_something_to_send(start: Start) -> None:
+    shift = start(lambda _job: YES)
+    before = threading.active_count()
+    shift.workers.wake(4)
+    shift.delivery.hold(True, frozenset())
+    shift.run(4, "a", "b")
+    assert threading.active_count() == before
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_is_noticed(start: Start) -> None:
+    def die(_job: Job) -> Verdict:
+        raise RuntimeError("a defect")
+
+    shift = start(die)
+    shift.run(1, "a")
+    shift.until(lambda: not shift.workers.healthy)
+
+
+def test_a_system_without_threads_to_spare_is_asked_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    shift = start(lambda _job: YES)
+    with monkeypatch.context() as scarce:
+        scarce.setattr(threading.Thread, "start", no_more)
+        shift.run(4, "a", "b")
+    assert "Cannot send: can't start new thread" in caplog.text
+    shift.workers.wake(4)
+    shift.until(lambda: len(shift.done) == 2)
+
+
+def test_the_threads_that_are_there_go_on_when_there_are_no_more(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = threading.Event()
+    shift = start(lambda _job: (end.wait(30), YES)[1])
+    shift.run(4, "a")
+    monkeypatch.setattr(threading.Thread, "start", no_more)
+    shift.run(4, "b", "c", events=10)
+    end.set()
+    shift.until(lambda: len(shift.done) == 21)
+    assert shift.workers.healthy
+
+
+@pytest.mark.parametrize("trouble", ["held", "sick", "down", "probe hangs"])
+def test_while_nothing_may_be_sent_the_threads_sleep(
+    start: Start, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    end, probing = threading.Event(), threading.Event()
+
+    def answer(_job: Job) -> Verdict:
+        if trouble == "probe hangs" and shift.delivery.down_since is not None:
+            probing.set()
+            end.wait(30)
+        return SICK if trouble == "sick" else DEAD
+
+    shift = start(answer)
+    wait, looks = shift.delivery.wait, Counter[str]()
+    monkeypatch.setattr(shift.delivery, "wait", lambda now: (looks.update(["look"]), wait(now))[1])
+    shift.delivery.backoff_limit = 60
+    shift.delivery.hold(False, frozenset("abcd" if trouble == "held" else ""))
+    shift.run(4, *"abcd")
+    if trouble == "probe hangs":
+        assert probing.wait(30)
+    time.sleep(0.3)  # a thread that spins looks once a millisecond
+    assert looks["look"] < 60
+    end.set()
