@@ -39,13 +39,27 @@ def sweep(queue: str, threshold: float, now: float) -> Swept:
 
 def _sweep(directory: str, threshold: float, now: float) -> int:
     old = (path for path, age in _ages(directory, now) if age > threshold)
-    return _remove_all(path for path in old if not _is_fresh_error(path, threshold, now))
+    return _remove_all(
+        path
+        for path in old
+        if not any(_is_fresh(other, threshold, now) for other in _companions(path))
+    )
 
 
-def _is_fresh_error(path: str, threshold: float, now: float) -> bool:
-    """Tell whether an old event came to err lately: somebody should still see it there."""
+def _companions(path: str) -> tuple[str, ...]:
+    """Return what goes together with `path`: an event of err and its reason, either way.
+
+    Somebody should still see an old event that came to err lately, and why it is there even
+    if the clock was wrong when the reason was written.
+    """
+    stem, suffix = os.path.splitext(path)
+    owners = (stem, f"{stem}.txt") if suffix == ".json" else ()
+    return (reason_name(path), *owners)
+
+
+def _is_fresh(path: str, threshold: float, now: float) -> bool:
     try:
-        return now - os.lstat(reason_name(path)).st_mtime <= threshold
+        return _age(path, os.lstat(path), now) <= threshold
     except OSError:
         return False
 
@@ -85,12 +99,16 @@ def _ages(directory: str, now: float) -> Iterator[tuple[str, float]]:
                 found = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            parsed = layout.parse(entry.name)
-            named = parsed[0] / 1e6 if parsed else found.st_mtime
-            # Name and mtime are the submitter's word; a date in the future is a lie or a
-            # clock that was wrong, and the inode's own time then decides.
-            born = named if named <= now else found.st_ctime
-            yield entry.path, now - born
+            yield entry.path, _age(entry.path, found, now)
+
+
+def _age(path: str, found: os.stat_result, now: float) -> float:
+    """Return the seconds since a file was queued, or written if its name does not say."""
+    parsed = layout.parse(os.path.basename(path))
+    named = parsed[0] / 1e6 if parsed else found.st_mtime
+    # Name and mtime are the submitter's word; a date in the future is a lie or a clock that
+    # was wrong, and the inode's own time then decides.
+    return now - (named if named <= now else found.st_ctime)
 
 
 def _remove_all(paths: Iterator[str]) -> int:

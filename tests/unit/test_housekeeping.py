@@ -70,6 +70,17 @@ def test_an_event_that_came_to_err_lately_stays_with_its_reason(queue: Path) -> 
     assert sweep(str(queue), WEEK, NOW).err == 2
 
 
+def test_a_reason_written_while_the_clock_was_behind_stays_as_long_as_its_event(
+    queue: Path,
+) -> None:
+    event = put(queue / "err", 60)
+    reason = event.with_suffix(".json")
+    reason.touch()
+    os.utime(reason, (NOW - 58 * WEEK, NOW - 58 * WEEK))
+    assert sweep(str(queue), WEEK, NOW).err == 0
+    assert sweep(str(queue), WEEK, NOW + WEEK).err == 2
+
+
 MANY = 50
 SET_ASIDE: dict[str, Callable[[Path], object]] = {
     "FIFOs": os.mkfifo,
