@@ -16,7 +16,7 @@ import pytest
 
 from pdagent.event import Event
 from tests.emulator.fixtures import Certificates, RunningEmulator
-from tests.host import Host
+from tests.host import BIN, Host
 from tests.neighbours import AS_NOBODY, NOBODY, SYSTEM_PYTHON, open_to_all
 
 KEY = "a" * 28 + "0001"
@@ -202,6 +202,17 @@ def test_a_missing_configuration_is_said_as_in_1_x(host: Host) -> None:
     assert daemon(host, "-f").stderr.startswith(
         f"Unable to read the config file at: {host.config}\n"
     )
+
+
+def test_a_relative_configuration_from_a_directory_that_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    command = 'cd gone && rmdir ../gone && exec "$@"'
+    daemon = (SYSTEM_PYTHON, BIN / "pdagentd", "--config", "pdagent.conf")
+    ended = subprocess.run(
+        ["sh", "-c", command, "sh", *daemon], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Unable to read the config file at: pdagent.conf\n(there is no")
 
 
 def test_a_bad_agent_id_is_said_and_not_replaced(host: Host) -> None:

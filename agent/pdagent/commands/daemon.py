@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     """Run the daemon; returns its exit code, in the background the parent's."""
     args = COMMAND.parse(argv)
     named = args.config or os.environ.get(CONFIG_VARIABLE, "")
-    path = os.path.abspath(named) if named else ""  # in the background the directory is another
+    path = _absolute(named) if named else ""  # in the background the directory is another
     _open_closed_streams()
     try:
         settings = load(path)
@@ -52,6 +52,13 @@ def main(argv: list[str]) -> int:
     except startup.StartError as exc:
         complain(str(exc))
     return 1
+
+
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:  # the working directory is gone, so loading finds nothing either
+        return path
 
 
 def _open_closed_streams() -> None:
