@@ -29,6 +29,16 @@ def queue(host: Host, *arguments: str, **options: Any) -> subprocess.CompletedPr
     return host.run("pd-queue", *arguments, **options)
 
 
+def as_nobody(host: Host, installed: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
+    open_to_all(host.directory)
+    command = [SYSTEM_PYTHON, installed / "bin" / "pd-queue", *arguments, "--config", host.config]
+    return subprocess.run(command, capture_output=True, text=True, **AS_NOBODY)
+
+
+def first_words(ended: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
+    return ended.returncode, ended.stdout, ended.stderr.partition("\n")[0]
+
+
 def on_terminal(host: Host, *arguments: str, answer: str = "") -> str:
     """Run pd-queue on a terminal and return all that it shows."""
     main, side = pty.openpty()
@@ -128,11 +138,21 @@ def test_watch_goes_on_until_it_is_interrupted(host: Host) -> None:
 
 
 def test_without_rights_it_says_what_to_do(host: Host, installed: Any) -> None:
-    open_to_all(host.directory)
-    command = [SYSTEM_PYTHON, installed / "bin" / "pd-queue", "--config", host.config, "status"]
-    shown = subprocess.run(command, capture_output=True, text=True, **AS_NOBODY)
+    shown = as_nobody(host, installed, "status")
     assert shown.returncode == 1
     assert shown.stderr.startswith(f"Can't read directory {host.outqueue}/pdq, please check perm")
+
+
+@pytest.mark.parametrize("scope", [(), ("-k", KEY)])
+def test_without_rights_nothing_is_said_to_be_held_or_released(
+    host: Host, installed: Any, scope: tuple[str, ...]
+) -> None:
+    marker = host.directory / "data" / "db" / layout.hold_name(*scope[1:])
+    barred = (1, "", f"Can't change {marker}, please check permissions")
+    assert first_words(as_nobody(host, installed, "hold", *scope)) == barred
+    queue(host, "hold", *scope)
+    assert first_words(as_nobody(host, installed, "release", *scope)) == barred
+    assert marker.exists()
 
 
 # --- list and show

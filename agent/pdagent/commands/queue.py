@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(f"{exc}\n{settings.AGENT_WILL_QUIT}")
     except PermissionError as exc:
         complain(
-            f"Can't read directory {exc.filename}, please check permissions\n"
+            f"Can't {_barred(exc.filename)} {exc.filename}, please check permissions\n"
             "(pd-queue needs the rights of root or pdagent: try sudo)"
         )
     except FileNotFoundError as exc:
@@ -62,6 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return DONE
     return COULD_NOT
+
+
+def _barred(path: str) -> str:
+    """Say what pd-queue may not do: only directories are read, only files in them changed."""
+    return "read directory" if os.path.basename(path) in DIRECTORIES.values() else "change"
 
 
 def _open_closed_streams() -> None:

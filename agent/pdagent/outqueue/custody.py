@@ -113,13 +113,10 @@ class Custody:
 
     def remove(self, entry: Entry) -> bool:
         """Remove an event and its reason; False when it was gone already."""
-        try:
-            os.unlink(self.path(entry))
-        except FileNotFoundError:
-            return False
-        if entry.state == ERROR:
+        removed = _unlink(self.path(entry))
+        if removed and entry.state == ERROR:
             self._remove_reason(entry)
-        return True
+        return removed
 
     def hold(self, key: str = "") -> None:
         """Have the daemon stop sending, for one key or all, until `release`."""
@@ -129,10 +126,7 @@ class Custody:
     def release(self, key: str = "") -> bool:
         """Let the daemon send again; without key everything. False when nothing was held."""
         names = [layout.hold_name(key)] if key else self._markers()
-        found = [name for name in names if os.path.exists(os.path.join(self._db, name))]
-        for name in found:
-            remove(os.path.join(self._db, name))
-        return bool(found)
+        return sum(_unlink(os.path.join(self._db, name)) for name in names) > 0
 
     def held(self) -> list[str]:
         """Return the held keys, "" standing for all of them."""
@@ -181,6 +175,15 @@ class Custody:
 
     def _remove_reason(self, entry: Entry) -> None:
         remove(os.path.join(self.directory, layout.ERR, layout.reason_name(entry.name)))
+
+
+def _unlink(path: str) -> bool:
+    """Remove a file; False when it was gone already. Raises OSError when it stays."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def read_object(path: str) -> dict[str, Any] | None:
