@@ -14,7 +14,7 @@ from typing import Any
 
 from pdagent import __version__
 from pdagent.delivery import Delivery
-from pdagent.outqueue.layout import parse
+from pdagent.outqueue.layout import queued_at
 from pdagent.verdict import Answer
 
 INTERVAL_SECONDS = 3600.0
@@ -113,8 +113,8 @@ def snapshot(delivery: Delivery, wall: float) -> dict[str, Any]:
 
 
 def _age(name: str, wall: float) -> int:
-    parsed = parse(name)
-    return max(0, int(wall - parsed[0] / 1e6)) if parsed else 0
+    at = queued_at(name)
+    return 0 if at is None else max(0, int(wall - at))
 
 
 def _system_info() -> dict[str, str]:

@@ -104,8 +104,8 @@ def _ages(directory: str, now: float) -> Iterator[tuple[str, float]]:
 
 def _age(path: str, found: os.stat_result, now: float) -> float:
     """Return the seconds since a file was queued, or written if its name does not say."""
-    parsed = layout.parse(os.path.basename(path))
-    named = parsed[0] / 1e6 if parsed else found.st_mtime
+    queued_at = layout.queued_at(os.path.basename(path))
+    named = found.st_mtime if queued_at is None else queued_at
     # Name and mtime are the submitter's word; a date in the future is a lie or a clock that
     # was wrong, and the inode's own time then decides.
     return now - (named if named <= now else found.st_ctime)

@@ -37,12 +37,6 @@ def masked(name: str) -> str:
     return f"{name.partition('_')[0]}_{mask(one_line(parsed[1]))}.txt"
 
 
-def queued_at(name: str) -> float:
-    """Return when an event was submitted, by its name (wall-clock seconds)."""
-    parsed = layout.parse(name)
-    return parsed[0] / 1e6 if parsed else 0.0
-
-
 class Sender:
     """Sends what `delivery` hands out, with the threads of `workers`."""
 
@@ -151,7 +145,7 @@ class Sender:
         with self.lock:
             move = self.delivery.settle(job, verdict, time.monotonic())
             if move.to == layout.SUC:
-                self.latency.observe(time.time() - queued_at(job.name))
+                self.latency.observe(time.time() - (layout.queued_at(job.name) or 0.0))
         if move.to == layout.SUC:
             self.last_success = {"at": iso(time.time()), "key": mask(job.key)}
             logger.info(

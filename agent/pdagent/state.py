@@ -15,7 +15,7 @@ from pdagent.delivery import Backoff, Delivery
 from pdagent.event import mask
 from pdagent.files import write_json
 from pdagent.lanes import Lane
-from pdagent.outqueue.layout import parse
+from pdagent.outqueue.layout import queued_at
 from pdagent.verdict import Verdict
 
 SCHEMA = 1
@@ -108,9 +108,8 @@ def read_state(path: str) -> dict[str, Any] | None:
 
 def oldest(lanes: list[Lane]) -> float | None:
     """Return when the oldest pending event was queued (wall-clock seconds), by its name."""
-    heads = [parse(lane.pending[0]) for lane in lanes if lane.pending]
-    times = [parsed[0] / 1e6 for parsed in heads if parsed]
-    return min(times) if times else None
+    heads = [queued_at(lane.pending[0]) for lane in lanes if lane.pending]
+    return min((at for at in heads if at is not None), default=None)
 
 
 def describe_lanes(delivery: Delivery, now: float, wall: float) -> list[dict[str, Any]]:

@@ -10,23 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from pdagent import __version__, settings, submission
+from pdagent.commands.console import COULD_NOT, DONE, complain
 from pdagent.commands.options import CONFIG
-from pdagent.commands.parser import Parser
-from pdagent.commands.queueview import (
-    COULD_NOT,
-    DONE,
-    UNITS,
-    Context,
-    chosen,
-    complain,
-    list_events,
-    show,
-    status,
-)
+from pdagent.commands.parser import USAGE, Parser
+from pdagent.commands.queueview import UNITS, Context, chosen, list_events, show, status
 from pdagent.event import EventError, check_key, mask
 from pdagent.outqueue.custody import DIRECTORIES, PENDING, Entry
-
-USAGE = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from pdagent.commands.console import COULD_NOT, DONE, complain
 from pdagent.commands.parser import without_keys
 from pdagent.event import mask
 from pdagent.outqueue.custody import (
@@ -22,8 +23,6 @@ from pdagent.outqueue.custody import (
 from pdagent.outqueue.inbox import wake
 from pdagent.settings import Settings
 from pdagent.state import iso, read_state
-
-DONE, COULD_NOT = 0, 1
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
@@ -203,8 +202,3 @@ def chosen(context: Context, default: tuple[str, ...] = ()) -> list[Entry]:
         for entry in context.queue.entries(*(options.state or default), key=context.key)
         if before is None or entry.queued_at < before
     ]
-
-
-def complain(text: str) -> None:
-    """Print a line on standard error."""
-    sys.stderr.write(text + "\n")

@@ -62,6 +62,12 @@ def parse(file_name: str) -> tuple[int, str] | None:
     return (int(digits), key) if key else None
 
 
+def queued_at(file_name: str) -> float | None:
+    """Return when an event was queued by its file name (wall-clock seconds); None if foreign."""
+    parsed = parse(file_name)
+    return parsed[0] / 1e6 if parsed else None
+
+
 def reason_name(file_name: str) -> str:
     """Return the name, beside an event in err, of the file that says why it is there."""
     return file_name[: -len(_SUFFIX)] + _REASON_SUFFIX

@@ -15,12 +15,12 @@ import stat
 from typing import Any, NamedTuple
 
 from pdagent.event import EventError, kind_of
+from pdagent.fieldrules import KEY_FIELD
 from pdagent.files import remove, write_json
 from pdagent.outqueue import layout
 from pdagent.outqueue.usage import weight
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
-_KEY_FIELD = {"v1": "service_key", "v2": "routing_key", "change": "routing_key"}
 _KINDS = {
     stat.S_IFDIR: "a directory",
     stat.S_IFIFO: "a FIFO",
@@ -265,6 +265,6 @@ def _check_body(body: bytes, key: str) -> str:
         raise StrangeEntryError(str(exc)) from None
     except (ValueError, RecursionError):
         raise StrangeEntryError("empty" if not body else "not JSON") from None
-    if event[_KEY_FIELD[kind]] != key:
+    if event[KEY_FIELD[kind]] != key:
         raise StrangeEntryError("of another integration key than its name says")
     return kind
