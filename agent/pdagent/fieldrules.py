@@ -21,7 +21,7 @@ SEVERITIES = ("critical", "error", "warning", "info")
 
 MAX_TEXT = 1024  # characters of a description or summary
 MAX_DEDUP_KEY = 255  # characters of an incident key or dedup key
-MAX_KEY = 128  # characters of an integration key; PagerDuty's have 32
+MAX_KEY = 128  # of an integration key: PagerDuty's have 32, a file name takes 255 bytes
 MARK = "…"  # stands where text was cut
 
 _ZONES = ("Z", "+00:00", "-00:00", "+0000", "-0000")

@@ -37,8 +37,6 @@ ANSWERS_MODE = 0o711
 TIME_DIGITS = 16
 _SUFFIX = ".txt"
 _REASON_SUFFIX = ".json"
-# A file name takes 255 bytes: 16 digits, "_" and ".txt" are ours, the rest is spare.
-MAX_KEY_LENGTH = 128
 
 # 1.x's limit: a bigger file in pdq is no event, and counts no more than this in the queue's size
 # (a sparse file of a terabyte must not make the queue look full). Submitting stops at 512 KB;

@@ -57,9 +57,8 @@ class Outbox:
 
     def __init__(self, directory: str) -> None:
         """Nothing is read before the first scan."""
-        self._pdq, self._suc, self._err, self._tmp = (
-            os.path.join(directory, name)
-            for name in (layout.PDQ, layout.SUC, layout.ERR, layout.TMP)
+        self._tmp, self._pdq, self._suc, self._err = (
+            os.path.join(directory, name) for name in layout.STATES
         )
         self._known: dict[str, int] = {}  # name -> bytes, 0 until measured
         self._left: set[str] = set()  # settled since the current scan began
