@@ -83,10 +83,13 @@ def test_what_is_old_is_removed_at_the_start(host: Host, emulator: RunningEmulat
 
 def test_when_space_is_short_delivered_events_go(host: Host) -> None:
     host.configure(min_free_mb=1 << 20)  # a terabyte: more than there is
-    (host.outqueue / "suc" / layout.name(1, KEY)).touch()
-    (host.outqueue / "pdq" / "stays").touch()
+    young = layout.name(int(time.time() * 1e6), KEY)
+    (host.outqueue / "suc" / young).touch()
+    (host.outqueue / "pdq" / young).write_bytes(trigger().encode())
+    (host.directory / "data" / "db" / layout.hold_name()).touch()
     host.start()
-    host.until(lambda: "Space is short: removed" in host.log() or host.names("suc") == [])
+    host.until(lambda: "Space is short: removed 1 delivered events from suc" in host.log())
+    assert (host.names("suc"), host.names("pdq")) == ([], [young])
 
 
 def test_a_clean_up_that_cannot_list_is_said(host: Host) -> None:

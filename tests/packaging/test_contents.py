@@ -238,5 +238,7 @@ def test_bills_of_materials_are_complete_and_repeatable(packages: Packages, tmp_
 
 
 def test_python_of_the_packages_compiles_on_the_oldest_python_promised(installed: Path) -> None:
-    for path in installed.glob("usr/share/pdagent/**/*.py"):
+    paths = list(installed.glob("usr/share/pdagent/**/*.py"))
+    assert "daemon.py" in {path.name for path in paths}
+    for path in paths:
         ast.parse(path.read_text(), filename=str(path), feature_version=(3, 9))
