@@ -1,4 +1,4 @@
-"""How many threads send: as many as waiting for answers needs. Promises 5 and 14."""
+"""How many threads send: as many as waiting for answers needs: promises 4 and 14."""
 
 from __future__ import annotations
 
