@@ -290,6 +290,7 @@ def test_server_can_be_bound_to_tls_1_1(emulator, certificates):
 
 def test_both_address_families_are_answered(emulator, certificates):
     context = ssl.create_default_context(cafile=certificates.ca_file)
+    assert {host for host, _ in emulator.ports["listen"]} == {"127.0.0.1", "::1"}
     for host, port in emulator.ports["listen"]:
         connection = http.client.HTTPSConnection(host, port, context=context, timeout=30)
         connection.request("GET", "/agent/2014-03-14/heartbeat")

@@ -215,6 +215,8 @@ def test_published_version_is_not_replaced(packages: Packages, keys: Keys, tmp_p
 
 
 def test_no_secret_key_is_published(repos: Path) -> None:
-    for path in repos.rglob("*keyring*"):
-        if path.is_file():
-            assert b"PRIVATE KEY" not in path.read_bytes()
+    keyrings = [path.read_text() for path in repos.rglob("*keyring*.asc")]
+    assert keyrings
+    for text in keyrings:
+        assert "BEGIN PGP PUBLIC KEY BLOCK" in text
+        assert "PRIVATE KEY" not in text
