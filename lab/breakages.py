@@ -2,7 +2,7 @@
 
 Every breakage is one edit in a copy of this checkout, where the scenario that should fail then
 runs. The table says which test or task it failed at; the exit code is 1 if a scenario did not
-fail. Hosts that the same scenarios left are replaced.
+fail, or not there where the breakage shows. Hosts that the same scenarios left are replaced.
 """
 
 from __future__ import annotations
@@ -22,15 +22,19 @@ from lab.console import ROOT, LabError, table
 from lab.scenarios import failed_step, read_log
 
 NOT_COPIED = {".venv", ".cache", "build", "dist"}
-HEADINGS = ("broken on purpose", "scenario", "step", "fails at")
+HEADINGS = ("broken on purpose", "scenario", "noticed", "step", "fails at")
 
 
 @dataclass(frozen=True)
 class Breakage:
-    """One edit, `old` to `new` in the file `path`, and the scenario that has to notice."""
+    """One edit, `old` to `new` in the file `path`, and the scenario that has to notice.
+
+    `shows` is a word of the test, task or message that the scenario has to fail with.
+    """
 
     name: str
     scenario: str
+    shows: str
     path: str
     old: str
     new: str
@@ -48,6 +52,7 @@ BREAKAGES = (
     Breakage(
         "the deb has no systemd unit",
         "default",
+        "test_what_starts_the_daemon_is_a_file_of_the_package",
         "packaging/deb/debian/rules",
         "override_dh_installdeb:\n",
         "override_dh_installsystemd:\n\noverride_dh_installdeb:\n",
@@ -55,6 +60,7 @@ BREAKAGES = (
     Breakage(
         "systemd does not see the role's drop-in",
         "proxy",
+        "net.route",
         "roles/pdagent/vars/main.yml",
         "pdagent.service.d/50-ansible.conf",
         "pdagentd.service.d/50-ansible.conf",
@@ -62,6 +68,7 @@ BREAKAGES = (
     Breakage(
         "the unit does not read the environment file",
         "proxy",
+        "net.route",
         "packaging/common/pdagent.service",
         "EnvironmentFile=-/etc/default/pdagent\n",
         "",
@@ -69,6 +76,7 @@ BREAKAGES = (
     Breakage(
         "no restart after a changed setting",
         "proxy",
+        "a wrong password was not found",
         "roles/pdagent/handlers/main.yml",
         "state: restarted",
         "state: started",
@@ -76,6 +84,7 @@ BREAKAGES = (
     Breakage(
         "any user may list the queue",
         "rpm",
+        "queue.dirs",
         "packaging/common/pdagent.tmpfiles",
         "outqueue/pdq 3733",
         "outqueue/pdq 1777",
@@ -83,6 +92,7 @@ BREAKAGES = (
     Breakage(
         "the init script has no status",
         "sysv",
+        "Run | Service",
         "packaging/common/pdagent.init",
         "\tstatus) status ;;\n",
         "",
@@ -103,7 +113,7 @@ def copy_checkout(target: Path) -> None:
 
 
 def row(breakage: Breakage) -> list[str]:
-    """Run the scenario with the breakage; return the table's row, without a step if it passed."""
+    """Run the scenario with the breakage; return the table's row."""
     with tempfile.TemporaryDirectory(prefix="pdagent-breakage-") as directory:
         checkout = Path(directory, "checkout")
         copy_checkout(checkout)
@@ -114,9 +124,10 @@ def row(breakage: Breakage) -> list[str]:
             log = read_log(checkout, breakage.scenario)
         except FileNotFoundError as error:
             raise LabError(f"{breakage.name}: {done.stdout}{done.stderr}") from error
-        step, place = failure(log) if done.returncode else ("", "nothing: not noticed")
+        step, place = failure(log) if done.returncode else ("", "nothing")
+    noticed = "yes" if breakage.shows in place else "no"
     print(f"{breakage.name}: {place}", flush=True)
-    return [breakage.name, breakage.scenario, step, place]
+    return [breakage.name, breakage.scenario, noticed, step, place]
 
 
 def failure(log: str) -> tuple[str, str]:
@@ -168,7 +179,7 @@ def main() -> int:
         print("\nInterrupted. The next run removes the hosts that are left.", file=sys.stderr)
         return 130
     print("\n" + table(HEADINGS, rows))
-    return int(not all(step for _, _, step, _ in rows))
+    return int(any(noticed == "no" for _, _, noticed, _, _ in rows))
 
 
 if __name__ == "__main__":

@@ -168,7 +168,17 @@ def parse() -> argparse.Namespace:
         options.chosen = part(options.scenarios or names(), options.slice)
     except ValueError:
         parser.error(f"--slice {options.slice}: say for example 1/3, 2/3 or 3/3")
+    platform = os.environ.get("PLATFORM", "hosts")
+    without = [name for name in options.chosen if not inventory(name, platform).exists()]
+    if without:
+        missing = inventory(without[0], platform).relative_to(ROOT)
+        parser.error(f"PLATFORM={platform}: no inventory {missing}; name a scenario that has one")
     return options
+
+
+def inventory(scenario: str, platform: str) -> Path:
+    """Return the inventory of a scenario's hosts on a platform."""
+    return ROOT / "molecule" / scenario / f"{platform}.yml"
 
 
 def main() -> int:

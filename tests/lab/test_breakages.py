@@ -64,7 +64,7 @@ def test_breakage_fits_the_file_that_it_edits(breakage, tmp_path):
 def test_edit_that_no_longer_fits_is_refused(tmp_path):
     (tmp_path / "file").write_text("one one")
     with pytest.raises(LabError, match="file has changed"):
-        breakages.Breakage("twice", "default", "file", "one", "two").apply(tmp_path)
+        breakages.Breakage("twice", "default", "", "file", "one", "two").apply(tmp_path)
 
 
 @pytest.mark.parametrize(

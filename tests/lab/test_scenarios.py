@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
-from lab import scenarios
+from lab import scenarios, testbed
+from lab.console import ROOT
 
 PLAY = """\
 INFO     [rpm > converge] Executing
@@ -73,3 +79,30 @@ def test_hosts_that_stay_are_entered_with_the_commands_that_are_shown():
     assert "podman exec -it pdagent-rpm-rpm-systemd bash\n" in shown
     assert "podman exec -it pdagent-rpm-rpm-sysv bash\n" in shown
     assert "molecule converge -s rpm" in shown
+
+
+@pytest.mark.parametrize(
+    ("scenario", "platform"),
+    [("rpm", "rocky"), ("rpm", "alma"), ("rpm", "fedora"), ("default", "ubuntu")],
+)
+def test_inventory_of_a_platform_names_hosts_and_their_images(scenario, platform):
+    inventories = [ROOT / "molecule/shared/inventory", scenarios.inventory(scenario, platform)]
+    words = [word for path in inventories for word in ("-i", path)]
+    environment = {**os.environ, **testbed.ANSIBLE}
+    listed = subprocess.check_output(
+        [testbed.BIN / "ansible-inventory", *words, "--list"], text=True, env=environment
+    )
+    inventory = json.loads(listed)
+    variables = inventory["_meta"]["hostvars"]
+    assert inventory["services"]["hosts"] == ["emulator", "packages"]
+    assert all("image_reference" in variables[host] for host in inventory["pdagent"]["hosts"])
+
+
+def test_platform_that_a_scenario_has_no_inventory_for_is_refused():
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.scenarios", "proxy"],
+        cwd=ROOT, env={**os.environ, "PLATFORM": "rocky"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "PLATFORM=rocky: no inventory molecule/proxy/rocky.yml" in done.stderr
