@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 PROXY = "pdagent-proxy-proxy"
+WITHOUT_PASSWORD = "pdagent-proxy-debian12-systemd"
 RESTART = "service pdagent restart || systemctl restart pdagent"
 
 
@@ -46,7 +47,7 @@ def test_event_reaches_pagerduty_from_the_proxy(send, arrived, emulator, key):
 
 
 def test_proxy_let_this_host_through_as_its_user(host, send, arrived, tunnels):
-    user = "-" if "debian12-systemd" in host.backend.name else "agent"
+    user = "-" if host.backend.name == WITHOUT_PASSWORD else "agent"
     before = tunnels()[user]
     send("disk full")
     arrived(1)
@@ -55,9 +56,11 @@ def test_proxy_let_this_host_through_as_its_user(host, send, arrived, tunnels):
 
 
 def test_password_is_in_no_file_that_others_can_read(host):
-    places = "/etc /run /var/lib/pdagent /proc/*/cmdline"
-    readable = host.run(f"runuser -u nobody -- grep -rlsE '[w]/rd|[w]%2[Ff]rd' {places}")
-    assert readable.stdout == ""
+    search = "grep -rlsE '[w]/rd|[w]%2[Ff]rd' /etc /run /var/lib/pdagent /proc/*/cmdline"
+    folder = "/etc/sysconfig" if host.exists("dnf") else "/etc/default"
+    holders = set() if host.backend.name == WITHOUT_PASSWORD else {f"{folder}/pdagent"}
+    assert set(host.run(search).stdout.split()) == holders
+    assert host.run(f"runuser -u nobody -- {search}").stdout == ""
 
 
 def test_proxy_survives_a_reinstall_of_the_package(host, send, arrived):
