@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-GONE = (
-    "/usr/bin/pd-send",
-    "/usr/sbin/pdagentd",
-    "/usr/share/pdagent",
-    "/lib/systemd/system/pdagent.service",
-    "/etc/apt/sources.list.d/pdagent.sources",
-    "/etc/yum.repos.d/pdagent.repo",
-)
+STATE = {"/var/lib/pdagent", "/var/log/pdagent", "/var/log/pdagent/pdagentd.log"}
+# What each package manager keeps of configuration until it is told to purge.
+CONFIGURATION = {
+    "apt": {
+        "/etc/default/pdagent",
+        "/etc/init.d/pdagent",
+        "/etc/logrotate.d/pdagent",
+        "/etc/pdagent.conf",
+    },
+    "dnf": {"/etc/pdagent.conf.rpmsave", "/etc/sysconfig/pdagent.rpmsave"},
+}
+# Debian's note that the service was enabled, and what the next boot clears.
+NOTES = re.compile(r"/etc/rc\d\.d/|/etc/systemd/system/multi-user\.target\.wants/|/run/pdagent$")
 
 
-def test_package_is_gone(host):
+def test_program_is_gone(host):
     assert host.run("pd-send --version").rc == 127
 
 
-@pytest.mark.parametrize("path", GONE)
-def test_file_of_the_package_or_the_role_is_gone(host, path):
-    assert not host.file(path).exists
+def test_configuration_and_state_are_left_and_nothing_else(host, files_left):
+    manager = "dnf" if host.exists("dnf") else "apt"
+    left = {path for path in files_left if not NOTES.match(path)}
+    assert left == STATE | CONFIGURATION[manager]
 
 
 def test_nothing_runs_as_pdagent(host):
