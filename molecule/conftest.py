@@ -8,6 +8,7 @@ Molecule calls it in the first form. Hosts are entered with podman, as root.
 
 from __future__ import annotations
 
+import json
 import secrets
 import subprocess
 import time
@@ -47,18 +48,24 @@ def testbed_name(config):
 
 
 def running_hosts(testbed):
-    """Names of the testbed's running containers that have the agent."""
+    """Names of the testbed's containers that have the agent; one that has ended is an error."""
     filters = [
         f"--filter=label=org.pdagent.{label}" for label in (f"testbed={testbed}", "group=pdagent")
     ]
-    command = ["podman", "ps", "--format={{.Names}}", *filters]
-    names = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    if not names:
+    command = ["podman", "ps", "--all", "--format=json", *filters]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    states = {container["Names"][0]: container["State"] for container in json.loads(listed)}
+    if not states:
         raise pytest.UsageError(
             f"No host of the testbed {testbed} runs. To start one and keep it: make lab, or "
             "make molecule SCENARIO=... DESTROY=never"
         )
-    return sorted(names)
+    ended = sorted(name for name, state in states.items() if state != "running")
+    if ended:
+        raise pytest.UsageError(
+            f"Not running: {', '.join(ended)}. To see why: podman logs {ended[0]}"
+        )
+    return sorted(states)
 
 
 @pytest.fixture(scope="session")

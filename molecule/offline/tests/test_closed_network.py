@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 
@@ -11,9 +12,12 @@ def test_no_repository_is_configured(host):
 
 
 def test_package_server_was_asked_for_nothing(host):
+    question = "/asked-by-this-test"  # what the server logs is seen by it
+    host.run(f"curl -s http://packages.pdagent.test{question}")
     command = ["podman", "logs", "pdagent-offline-packages"]
     log = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "GET" not in log.stdout + log.stderr
+    asked = re.findall('"(?:GET|HEAD) (\\S+)', log.stdout + log.stderr)
+    assert set(asked) == {question}
 
 
 def test_host_has_no_route_out(host):

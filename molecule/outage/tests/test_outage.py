@@ -54,6 +54,9 @@ def outage(host, emulator):
         state = host.file("/run/pdagent/state.json").content_string
         return not json.loads(state)["network"]["up"]
 
+    def daemon_pid():
+        return host.check_output("pgrep -u pdagent pdagentd")
+
     address = emulator_address()
     network("disconnect")
     try:
@@ -65,7 +68,9 @@ def outage(host, emulator):
     try:
         send_one_each("503")
         until(lambda: answered(503))
+        before = daemon_pid()
         host.check_output("service pdagent restart || systemctl restart pdagent")
+        assert daemon_pid() != before
         send_one_each("restarted")
     finally:
         emulator.clear_faults()

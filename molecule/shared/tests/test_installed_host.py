@@ -24,7 +24,8 @@ def test_package_is_installed(host):
 def test_what_starts_the_daemon_is_a_file_of_the_package(host):
     wanted = "/systemd/system/pdagent.service" if runs_systemd(host) else "/init.d/pdagent"
     listing = "rpm -ql pdagent pdagent-sysvinit" if host.exists("dnf") else "dpkg -L pdagent"
-    assert any(path.endswith(wanted) for path in host.run(listing).stdout.split())
+    (path,) = (path for path in host.run(listing).stdout.split() if path.endswith(wanted))
+    assert host.file(path).is_file
 
 
 def test_service_runs_and_starts_at_boot(host):
