@@ -42,6 +42,7 @@ def write(path: str, here: Host, reports: Mapping[str, str], redact: Callable[[s
     """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     count = 0
+    os.fchmod(fd, 0o600)  # the file may have been there
     with os.fdopen(fd, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
         gathered = ((name, redact(text)) for name, text in _contents(here))
         for name, text in [*reports.items(), *gathered]:

@@ -251,6 +251,7 @@ def test_the_bundle_holds_no_secret(lab, systemd_host):
     )
     systemd_host.run("pd-queue hold")
     systemd_host.run(f"pd-send -k {event_key} -t trigger -d '{details}' -i incident-1")
+    systemd_host.run("touch /tmp/bundle.tar.gz && chmod 644 /tmp/bundle.tar.gz")
     done = systemd_host.call(f"pd-doctor --report /tmp/bundle.tar.gz -k {test_key}")
     assert "/tmp/bundle.tar.gz" in done.stderr
     assert systemd_host.run("stat -c %a /tmp/bundle.tar.gz").strip() == "600"
