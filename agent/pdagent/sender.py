@@ -18,6 +18,7 @@ from pdagent.event import mask
 from pdagent.metrics import Latency
 from pdagent.outqueue import layout
 from pdagent.outqueue.answers import Answers
+from pdagent.outqueue.custody import masked_name
 from pdagent.outqueue.outbox import Outbox, StrangeEntryError, reason_name
 from pdagent.pagerduty import Client
 from pdagent.state import describe_error, iso
@@ -27,14 +28,6 @@ from pdagent.workers import Workers
 logger = logging.getLogger("pdagent.sendevent")
 
 REFUSED, QUARANTINED, SET_ASIDE = "refused", "quarantined", "set_aside"
-
-
-def masked(name: str) -> str:
-    """Return a file name fit for a log: its key by the last characters only."""
-    parsed = layout.parse(name)
-    if parsed is None:
-        return one_line(name, 80)
-    return f"{name.partition('_')[0]}_{mask(one_line(parsed[1]))}.txt"
 
 
 class Sender:
@@ -78,7 +71,7 @@ class Sender:
         try:
             self._send(job)
         except Exception as exc:  # a defect must cost one event a delay, not all a thread
-            logger.exception("Cannot process event %s", masked(job.name))
+            logger.exception("Cannot process event %s", masked_name(job.name))
             self._give_back(job, one_line(repr(exc)))
 
     def _give_back(self, job: Job, why: str) -> None:
@@ -88,7 +81,7 @@ class Sender:
                 self.delivery.settle(job, verdict, time.monotonic())
 
     def _send(self, job: Job) -> None:
-        shown = masked(job.name)
+        shown = masked_name(job.name)
         try:
             kind, body = self.outbox.read(job.name, job.key)
         except FileNotFoundError:
@@ -174,11 +167,13 @@ class Sender:
     def _settle(self, name: str) -> None:
         try:
             if not self.outbox.settle(name, layout.SUC):
-                logger.info("Event %s was removed from the queue while it was sent", masked(name))
+                logger.info(
+                    "Event %s was removed from the queue while it was sent", masked_name(name)
+                )
         except OSError as exc:
             logger.error(
                 "Event %s was delivered, but cannot be moved to suc: %s; see pd-doctor",
-                masked(name),
+                masked_name(name),
                 exc.strerror,
             )
 
@@ -191,7 +186,7 @@ class Sender:
         self._to_err(job.name, _reason(verdict, move))
 
     def _set_aside(self, name: str, key: str, why: str) -> None:
-        logger.warning("Setting aside %s: it is %s", masked(name), why)
+        logger.warning("Setting aside %s: it is %s", masked_name(name), why)
         with self.lock:
             self.set_aside += 1
         self.last_error = describe_error(key, Verdict(REJECTED, SET_ASIDE, why), time.time())
@@ -204,9 +199,9 @@ class Sender:
         try:
             self.outbox.reject(name, reason)
         except FileNotFoundError:
-            logger.info("Event %s was removed from the queue", masked(name))
+            logger.info("Event %s was removed from the queue", masked_name(name))
         except OSError as exc:
-            logger.error("Cannot move %s to err: %s", masked(name), exc.strerror)
+            logger.error("Cannot move %s to err: %s", masked_name(name), exc.strerror)
             self.outbox.ignore(name)
 
     def _answer(self, name: str, reason: dict[str, Any]) -> None:

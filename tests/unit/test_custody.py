@@ -11,7 +11,15 @@ import pytest
 
 from pdagent.event import Event
 from pdagent.outqueue import layout
-from pdagent.outqueue.custody import ERROR, PENDING, SUCCESS, Custody, Retried, masked_body
+from pdagent.outqueue.custody import (
+    ERROR,
+    PENDING,
+    SUCCESS,
+    Custody,
+    Retried,
+    masked_body,
+    masked_name,
+)
 
 KEY, OTHER = "a" * 32, "b" * 32
 DIRECTORIES = {PENDING: "pdq", SUCCESS: "suc", ERROR: "err"}
@@ -193,3 +201,15 @@ def test_hold_and_release_of_one_key_and_of_all(queue: Queue) -> None:
 def test_bodies_are_shown_with_masked_keys() -> None:
     assert masked_body(v2("trigger").body)["routing_key"] == "...aaaa"
     assert masked_body({"service_key": 7, "details": {}}) == {"service_key": 7, "details": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (f"12_{KEY}.txt", "12_...aaaa.txt"),
+        ("bad\nname", "bad name"),
+        ("1_short.txt", "1_...rt.txt"),
+    ],
+)
+def test_names_are_logged_masked_and_on_one_line(name: str, shown: str) -> None:
+    assert masked_name(name) == shown

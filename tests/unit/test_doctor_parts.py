@@ -3,18 +3,22 @@
 import os
 import socket
 import ssl
+import subprocess
 import tempfile
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 import trustme
 
-from pdagent.doctor import bundle, certificate, dnsquery, isolate, units
+from pdagent.doctor import bundle, certificate, dnsquery, isolate, outqueue, units
 from pdagent.doctor.basic import misshapen, tail
+from pdagent.doctor.check import Result
 from pdagent.doctor.destinations import destination, parse_proxy
-from pdagent.doctor.redact import masked_name
+from pdagent.doctor.redact import Redactor
 from pdagent.doctor.service import epoch, span
+from pdagent.outqueue import layout
 
 URL = "https://events.pagerduty.com/v2/enqueue"
 
@@ -144,10 +148,29 @@ def test_the_form_of_a_key(key, wrong):
     assert misshapen(key) == wrong
 
 
-def test_a_file_name_shows_the_last_four_of_its_key_and_still_matches_the_file():
-    name = "1795414578537129_a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6.txt"
-    assert masked_name(f"pdq/{name}") == "pdq/1795414578537129_*c5d6.txt"
-    assert masked_name(name) == "1795414578537129_*c5d6.txt"
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1795414578537129_a1b2c3d4e5f6a7b8c9d0e1f2a3b4c5d6.txt",
+        "1795414578537129_x;sh .txt",
+        "1795414578537129_x';id.txt",
+        "a\x1b[31mred\nline\x9b",
+        "b' $(id)",
+        "-rf",
+    ],
+)
+def test_the_advice_removes_just_the_strange_entry_whatever_a_neighbour_called_it(tmp_path, name):
+    layout.ensure(str(tmp_path))
+    queue = tmp_path / "outqueue"
+    os.mkfifo(queue / "pdq" / name)
+    event = queue / "pdq" / layout.name(1, "f" * 28 + "c5d6")
+    event.touch()
+    context = SimpleNamespace(settings=SimpleNamespace(outqueue_dir=str(queue)))
+    result = Result("queue.strange", "queue", outqueue.strange(context, {}), 0.0)
+    shown = Redactor([]).result(result).finding
+    assert (shown.summary + shown.command).isprintable()
+    subprocess.run(["sh", "-c", shown.command.replace("sudo ", "", 1)], check=True)
+    assert os.listdir(queue / "pdq") == [event.name]
 
 
 @pytest.mark.parametrize(

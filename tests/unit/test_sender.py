@@ -18,7 +18,7 @@ from pdagent.event import Event
 from pdagent.outqueue import layout
 from pdagent.outqueue.answers import Answers
 from pdagent.outqueue.outbox import Outbox
-from pdagent.sender import Sender, masked
+from pdagent.sender import Sender
 from pdagent.verdict import ACCEPTED, NOT_NOW, REJECTED, Verdict
 
 KEY = "a" * 28 + "wxyz"
@@ -292,15 +292,3 @@ def test_a_change_of_configuration_closes_the_connections_that_are_kept(tmp_path
     bench.sender.reconfigure({}, Wire)  # type: ignore[arg-type]
     assert bench.sender.workers.stop(30)
     assert bench.wire.closed
-
-
-@pytest.mark.parametrize(
-    ("name", "shown"),
-    [
-        (f"12_{KEY}.txt", "12_...wxyz.txt"),
-        ("bad\nname", "bad name"),
-        ("1_short.txt", "1_...rt.txt"),
-    ],
-)
-def test_names_are_logged_masked_and_on_one_line(name: str, shown: str) -> None:
-    assert masked(name) == shown

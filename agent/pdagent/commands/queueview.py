@@ -163,7 +163,7 @@ def show(context: Context) -> int:
     open_keys = context.options.show_keys
     shown = {
         "schema": 1,
-        "name": entry.name if open_keys else masked_name(entry),
+        "name": entry.name if open_keys else masked_name(entry.name),
         "state": entry.state,
         "queued_at": iso(entry.queued_at),
         "body": body if open_keys or body is None else masked_body(body),

@@ -12,11 +12,10 @@ from collections.abc import Iterable, Iterator
 from pdagent.doctor import host
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, skip
 from pdagent.doctor.host import Context
-from pdagent.doctor.redact import masked_name
 from pdagent.doctor.service import epoch
 from pdagent.event import mask
 from pdagent.outqueue import layout
-from pdagent.outqueue.custody import read_object
+from pdagent.outqueue.custody import masked_name, read_object
 from pdagent.trust import Trust, TrustError
 from pdagent.verdict import one_line
 
@@ -105,12 +104,13 @@ def keys(context: Context, _results: Results) -> Finding:
     wrong = [(mask(key), why) for key in found for why in [misshapen(key)] if why]
     if wrong:
         key, why = wrong[0]
+        tail = shlex.quote(key[-4:])
         return Finding(
             WARN,
             f"the integration key {key} {why}",
             expected=f"{KEY_LENGTH} letters and digits",
             fix="copy the key again from the service's Integrations page",
-            command=f"grep -rnI -- {key[-4:]} /etc/nagios /etc/icinga2 /etc/zabbix /etc/sensu",
+            command=f"grep -rnI -- {tail} /etc/nagios /etc/icinga2 /etc/zabbix /etc/sensu",
             detail={"malformed": dict(wrong)},
         )
     return ok(f"{len(found)} key(s) in use are well formed" if found else "no key seen yet")

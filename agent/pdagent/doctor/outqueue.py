@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok
 from pdagent.doctor.host import AGENT_USER, Context
-from pdagent.doctor.redact import masked_name
 from pdagent.doctor.service import STATE_DIRS, epoch, span
 from pdagent.event import MAX_BODY, mask
 from pdagent.outqueue import layout, ledger
-from pdagent.outqueue.custody import read_object
+from pdagent.outqueue.custody import masked_name, read_object
 
 OLD_SECONDS, TOO_OLD_SECONDS = 300, 3600
 _MISSING = "is missing"
@@ -41,6 +40,7 @@ class Entry:
     """One entry of a queue directory; queued_at is None where the name is foreign."""
 
     name: str
+    inode: int
     mode: int
     size: int
     queued_at: float | None
@@ -61,9 +61,15 @@ def entries(context: Context, state: str) -> Iterator[Entry]:
             except FileNotFoundError:
                 continue
             parsed = layout.parse(item.name)
-            queued_at = parsed[0] / 1e6 if parsed else None
             key = parsed[1] if parsed else ""
-            yield Entry(item.name, info.st_mode, info.st_size, queued_at, key)
+            yield Entry(
+                item.name,
+                info.st_ino,
+                info.st_mode,
+                info.st_size,
+                layout.queued_at(item.name),
+                key,
+            )
 
 
 def directories(context: Context, _results: Results) -> Finding:
@@ -212,7 +218,7 @@ def sent(context: Context, _results: Results) -> Finding:
 def strange(context: Context, _results: Results) -> Finding:
     """Look for what does not belong into a queue."""
     odd = [
-        (f"{state}/{entry.name}", fault)
+        (state, entry, fault)
         for state in (layout.PDQ, layout.TMP, layout.ERR)
         for entry in entries(context, state)
         for fault in [_oddity(entry, state)]
@@ -220,25 +226,23 @@ def strange(context: Context, _results: Results) -> Finding:
     ]
     if not odd:
         return ok("nothing that does not belong there")
-    where, fault = odd[0]
-    path = os.path.join(context.settings.outqueue_dir, where)
+    state, entry, fault = odd[0]
+    names = [f"{state}/{masked_name(entry.name)}" for state, entry, _ in odd[:20]]
     return Finding(
         WARN,
-        f"{len(odd)} strange entries: {masked_name(where)} is {fault}",
+        f"{len(odd)} strange entries: {names[0]} is {fault}",
         expected="event files only",
         fix="remove it; the daemon leaves it alone or sets it aside",
-        command=_remove_command(path),
-        detail={"entries": [[masked_name(name), why] for name, why in odd[:20]]},
+        command=_remove_command(os.path.join(context.settings.outqueue_dir, state), entry),
+        detail={"entries": [[name, why] for name, (_, _, why) in zip(names, odd)]},
         guide="outqueue-directories",
     )
 
 
-def _remove_command(path: str) -> str:
-    """Return what removes an entry; only root's own shell can fill in a masked key."""
-    masked = masked_name(path)
-    if masked == path:
-        return f"sudo rm -rv -- {shlex.quote(path)}"
-    return f"sudo sh -c 'rm -rv -- {masked}'"
+def _remove_command(directory: str, entry: Entry) -> str:
+    """Return what removes an entry by its inode: a neighbour chose the name, and for a shell."""
+    found = f"-maxdepth 1 -inum {entry.inode}"
+    return f"sudo find {shlex.quote(directory)} {found} -exec rm -rv -- {{}} +"
 
 
 def _oddity(entry: Entry, state: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 from pdagent.doctor.check import Finding, Result
 from pdagent.event import mask
-from pdagent.outqueue import layout
 
 HIDDEN = "***"
 _SECRET_NAME = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
@@ -61,9 +60,9 @@ class Redactor:
         return replace(result, finding=Finding(**self.deep(vars(result.finding))))
 
     def deep(self, value: Any) -> Any:
-        """Return a JSON value without secrets: its strings one by one, so that it stays JSON."""
+        """Return a JSON value fit to be shown: its strings one by one, so that it stays JSON."""
         if isinstance(value, str):
-            return self(value)
+            return _printable(self(value))
         if isinstance(value, Mapping):
             return {self(str(name)): self.deep(inner) for name, inner in value.items()}
         if isinstance(value, (list, tuple)):
@@ -81,11 +80,6 @@ def passwords_in(environ: Mapping[str, str]) -> list[str]:
     return found
 
 
-def masked_name(path: str) -> str:
-    """Return an event's path with the key masked; a shell takes what stands there for it."""
-    folder, _, name = path.rpartition("/")
-    parsed = layout.parse(name)
-    if not parsed:
-        return path
-    masked = f"{name.partition('_')[0]}_*{parsed[1][-4:]}.txt"
-    return f"{folder}/{masked}" if folder else masked
+def _printable(text: str) -> str:
+    """Return text without what a terminal obeys: names in the queue are a neighbour's choice."""
+    return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from pdagent.event import mask
 from pdagent.files import remove
 from pdagent.outqueue import layout
+from pdagent.verdict import one_line
 
 PENDING, SUCCESS, ERROR = "pending", "success", "error"
 DIRECTORIES = {PENDING: layout.PDQ, SUCCESS: layout.SUC, ERROR: layout.ERR}
@@ -84,7 +85,7 @@ class Custody:
             if parsed and os.path.lexists(path):
                 return Entry(state, base, parsed[1], parsed[0] / 1e6)
         if parsed and parsed[1].startswith("..."):
-            return next((one for one in self.entries() if masked_name(one) == base), None)
+            return next((one for one in self.entries() if masked_name(one.name) == base), None)
         return None
 
     def body(self, entry: Entry) -> dict[str, Any] | None:
@@ -198,9 +199,12 @@ def read_object(path: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def masked_name(entry: Entry) -> str:
-    """Return an event's file name with its integration key masked, as the log has it."""
-    return f"{entry.name.partition('_')[0]}_{mask(entry.key)}.txt"
+def masked_name(name: str) -> str:
+    """Return a file name fit for logs and terminals: its key by the last characters only."""
+    parsed = layout.parse(name)
+    if parsed is None:
+        return one_line(name, 80)
+    return f"{name.partition('_')[0]}_{mask(parsed[1])}.txt"
 
 
 def masked_body(body: dict[str, Any]) -> dict[str, Any]:
