@@ -101,9 +101,9 @@ def _numbers(value: Any, kinds: Any) -> dict[str, Any]:
     }
 
 
-def read_state(path: str) -> dict[str, Any] | None:
-    """Return the state file of a daemon, None when there is none or it cannot be read."""
-    return _load(path) or None
+def read_state(path: str) -> dict[str, Any]:
+    """Return the state file of a daemon, {} when there is none or it cannot be read."""
+    return _load(path)
 
 
 def oldest(lanes: list[Lane]) -> float | None:

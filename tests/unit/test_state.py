@@ -73,7 +73,7 @@ def test_damaged_counters_start_anew(tmp_path: Path) -> None:
 
 
 def test_a_missing_state_file_is_none(tmp_path: Path) -> None:
-    assert read_state(str(tmp_path / "state.json")) is None
+    assert read_state(str(tmp_path / "state.json")) == {}
 
 
 @pytest.mark.parametrize("seconds", [1e300, -1e300, float("nan"), float("inf")])

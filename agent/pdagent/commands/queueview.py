@@ -42,7 +42,7 @@ class Context:
 
     def state(self) -> dict[str, Any]:
         """Return what the daemon says of itself, {} without one."""
-        return read_state(self.settings.state_file) or {}
+        return read_state(self.settings.state_file)
 
     def wake(self) -> None:
         """Have the daemon look at once."""

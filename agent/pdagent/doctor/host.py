@@ -19,6 +19,7 @@ from pdagent.doctor import daemonfacts, units
 from pdagent.doctor.daemonfacts import Process
 from pdagent.doctor.destinations import EVENTS, HEARTBEAT, Destination, destination
 from pdagent.settings import Settings
+from pdagent.state import read_state
 
 SYSTEM_DATA_DIR = "/var/lib/pdagent"
 AGENT_USER = "pdagent"
@@ -80,7 +81,6 @@ class Context:
     destinations: tuple[Destination, ...] = ()
     key: str = ""
     send_test: bool = False
-    send_timeout: float = 15.0
     caller_environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -140,16 +140,6 @@ def unit_properties() -> dict[str, str]:
     """Return what systemd says of the unit; empty where it cannot be asked."""
     lines = run(["systemctl", "show", units.UNIT, "-p", _UNIT_PROPERTIES]).splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line)
-
-
-def read_state(path: str) -> dict[str, Any]:
-    """Return the daemon's state file; empty where there is none that can be read."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            state = json.load(file)
-    except (OSError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
 
 
 def output_drops() -> list[str]:
