@@ -1,6 +1,7 @@
 """The parts that checks are made of: proxies, name servers, certificates, service files."""
 
 import os
+import shlex
 import socket
 import ssl
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 import trustme
 
 from pdagent.doctor import bundle, certificate, dnsquery, isolate, outqueue, units
-from pdagent.doctor.basic import misshapen, tail
+from pdagent.doctor.basic import keys, misshapen, tail
 from pdagent.doctor.check import Result
 from pdagent.doctor.destinations import destination, parse_proxy
 from pdagent.doctor.redact import Redactor
@@ -146,6 +147,12 @@ def test_an_environment_file_is_read_as_both_init_systems_read_it(line, environ)
 )
 def test_the_form_of_a_key(key, wrong):
     assert misshapen(key) == wrong
+
+
+def test_what_is_searched_for_in_the_advice_is_quoted():
+    command = keys(SimpleNamespace(key="x" * 28 + "$(a)"), {}).command
+    assert shlex.split(command)[:4] == ["grep", "-rnI", "--", "$(a)"]
+    assert "'$(a)'" in command
 
 
 @pytest.mark.parametrize(
