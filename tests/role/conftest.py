@@ -14,6 +14,8 @@ from tests.role.playbook import BIN, ROOT
 from tests.role.testbed import Testbed
 
 INVENTORY = ROOT / "tests/role/hosts.yml"
+# One host of each init system and package family, as the inventory has them.
+FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
 SERVED = ROOT / ".cache/role-releases/repo"
 RELEASES = SERVED / "releases"
 NEXT_VERSION = "2.0.1"

@@ -118,6 +118,25 @@ def test_package_that_is_not_on_the_controller_is_named(clean, release):
     assert nothing_reached(clean)
 
 
+def test_repository_that_the_key_did_not_sign_installs_nothing(clean, tmp_path):
+    run = clean.rollout(*BOTH, pdagent_signing_key=str(another_key(tmp_path)))
+    assert run.code != 0
+    assert f"{DEB}: pdagent>=2 could not be installed. apt says:" in run.words
+    assert f"{RPM}: pdagent >= 2 could not be installed. dnf says:" in run.words
+    for url in ("pdagent_apt_repository_url", "pdagent_yum_repository_url"):
+        assert f"Check pdagent_version, {url} and pdagent_signing_key." in run.words
+    assert nothing_reached(clean)
+
+
+def another_key(directory: Path) -> Path:
+    """Return an armored public key that signed nothing."""
+    gpg = ["gpg", "--homedir", directory, "--batch", "--passphrase", ""]
+    subprocess.run([*gpg, "--quick-gen-key", "other@example.net"], check=True, capture_output=True)
+    key = directory / "other.asc"
+    subprocess.run([*gpg, "--armor", "--output", key, "--export"], check=True)
+    return key
+
+
 def test_checksums_that_the_key_did_not_sign_are_refused(clean, release):
     with release.checksums.open("a") as checksums:
         checksums.write("0" * 64 + "  pdagent_9-1_all.deb\n")

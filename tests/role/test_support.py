@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.role.playbook import Run, play
-
-FACTS = {
-    "distribution": "Debian",
-    "distribution_major_version": "12",
-    "distribution_version": "12.9",
-    "os_family": "Debian",
-    "pkg_mgr": "apt",
-    "service_mgr": "systemd",
-}
+from tests.role.playbook import play
+from tests.role.pretended import play_role
 
 
 @pytest.fixture
 def on_host_with(collections: Path, tmp_path: Path):
     """Run the role as on a host with these facts; it never gets far enough to act."""
-
-    def run(facts: dict[str, str], **variables: object) -> Run:
-        gathered = {"ansible.builtin.set_fact": {**FACTS, **facts, "cacheable": True}}
-        role = {"ansible.builtin.include_role": {"name": "pdagent.agent.pdagent"}}
-        playbook = tmp_path / "role.yml"
-        playbook.write_text(
-            yaml.safe_dump(
-                [{"hosts": "localhost", "gather_facts": False, "tasks": [gathered, role]}]
-            )
-        )
-        return play(
-            playbook, "-c", "local", inventories=(), collections=collections,
-            ansible_python_interpreter=sys.executable, **variables,
-        )  # fmt: skip
-
-    return run
+    return partial(play_role, tmp_path, collections)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +86,13 @@ def test_source_that_is_not_described_is_refused(on_host_with, given, missing):
     run = on_host_with({}, **given)
     assert run.code == 2
     assert f"needs {missing}" in run.words
+
+
+def test_test_event_without_a_key_is_refused(on_host_with):
+    source = {"pdagent_apt_repository_url": "http://localhost", "pdagent_signing_key": "/key"}
+    run = on_host_with({}, **source, pdagent_test_event=True)
+    assert run.code == 2
+    assert "needs pdagent_integration_key" in run.words
 
 
 def test_value_that_the_init_systems_read_differently_is_refused(on_host_with):

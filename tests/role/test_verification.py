@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.role.conftest import FLEET
+from tests.role.playbook import Run
 from tests.role.testbed import Testbed
 
-FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
 HOST = FLEET[0]
 KEY = "pl4ntedintegrationkey".ljust(32, "0")
 TEST_EVENT = {"pdagent_test_event": True, "pdagent_integration_key": KEY}
@@ -14,10 +15,20 @@ DEAD_PROXY = {"pdagent_proxy": {"https_proxy": "http://127.0.0.1:9"}}
 
 
 @pytest.fixture(scope="module")
-def well(testbed: Testbed) -> Testbed:
+def first(testbed: Testbed) -> Run:
     testbed.renew(*FLEET)
-    assert testbed.rollout(*FLEET).code == 0
+    run = testbed.rollout(*FLEET)
+    assert run.code == 0, run.output
+    return run
+
+
+@pytest.fixture(scope="module")
+def well(first: Run, testbed: Testbed) -> Testbed:
     return testbed
+
+
+def test_files_are_shown_only_when_a_diff_is_asked_for(first):
+    assert "+++ after" not in first.output
 
 
 def test_unhealthy_host_is_not_asked_when_verification_is_off(well):
