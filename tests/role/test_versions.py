@@ -1,4 +1,4 @@
-"""Which version a host ends up with."""
+"""Which version a host ends up with, and what a version that does not exist gives."""
 
 from __future__ import annotations
 
@@ -56,3 +56,21 @@ def test_pinned_version_goes_down_and_latest_goes_up(version1):
         run = version1.rollout(*BOTH, pdagent_version=pin)
         assert run.code == 0, run.output
         assert {host: version1.version(host) for host in BOTH} == dict.fromkeys(BOTH, version)
+
+
+def test_version_is_left_alone_when_none_is_asked_for(version1):
+    assert version1.rollout(*BOTH, pdagent_version=CURRENT).code == 0
+    run = version1.rollout(*BOTH)
+    assert run.changed == dict.fromkeys(BOTH, 0), run.output
+    assert {host: version1.version(host) for host in BOTH} == dict.fromkeys(BOTH, CURRENT)
+
+
+def test_pin_that_no_package_has_is_refused_and_named(version1):
+    start_of_a_version = CURRENT.rpartition(".")[0]
+    before = {host: version1.version(host) for host in BOTH}
+    run = version1.rollout(*BOTH, pdagent_version=start_of_a_version)
+    assert run.code != 0
+    assert f"{DEB}: pdagent={start_of_a_version}-* could not be installed. apt says:" in run.words
+    assert f"{RPM}: pdagent-{start_of_a_version} could not be installed. dnf says:" in run.words
+    assert "Check pdagent_version, pdagent_apt_repository_url and pdagent_signing_key" in run.words
+    assert {host: version1.version(host) for host in BOTH} == before
