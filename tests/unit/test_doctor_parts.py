@@ -1,4 +1,4 @@
-"""The parts that checks are made of: proxies, name servers, certificates, service files."""
+"""The parts of checks: proxies, name servers, certificates, service files, advice: promise 11."""
 
 import os
 import shlex
