@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.role.conftest import FLEET
 from tests.role.playbook import ROOT
 
-FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
 KEY = "0123456789abcdef0123456789abcdef"
 QUEUE = "/var/lib/pdagent/outqueue"
 SUBMIT = f"pd-send -k {KEY} -t trigger -d test"
@@ -82,6 +82,18 @@ def mended(restricted, testbed):
     run = testbed.rollout(*FLEET)
     assert run.code == 0, run.output
     return run
+
+
+def test_host_that_failed_half_way_is_caught_up_with(mended, testbed):
+    """The first run writes the unit's settings and fails after them; the second finds them."""
+    host = FLEET[0]
+    limited = {"pdagent_unit_overrides": {"Service": {"MemoryMax": "200M"}}}
+    failed = testbed.rollout(host, **limited, pdagent_submit_group="nobodys")
+    assert failed.code != 0
+    assert "nobodys" in failed.words
+    assert testbed.rollout(host, **limited).code == 0
+    shown = testbed.shell(host, "systemctl show pdagent -p MemoryMax -p NeedDaemonReload")
+    assert shown.split() == ["MemoryMax=209715200", "NeedDaemonReload=no"]
 
 
 @pytest.mark.parametrize("host", FLEET)
