@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.role.conftest import NEXT_VERSION
+from tests.role.conftest import FLEET, NEXT_VERSION
 from tests.role.playbook import Run
 from tests.role.testbed import Testbed
 
-FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
 PASSWORD = "pl4nted-fetch"
 KEY = "0123456789abcdef0123456789abcdef"
 VARIABLES = {

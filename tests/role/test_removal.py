@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
+from tests.role.conftest import FLEET
+
 UNINSTALL = "pdagent.agent.uninstall"
 EVENT = "/var/lib/pdagent/outqueue/suc/1700000000000000_key.txt"
 KEPT = ("/etc/pdagent.conf", EVENT, "/var/log/pdagent/pdagentd.log")

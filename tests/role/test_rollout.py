@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.role.conftest import FLEET
 from tests.role.playbook import Run
 from tests.role.testbed import Testbed
 
-FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
 MODULE_CALLS = 15
 PASSWORD = "pl4nted/pa%ss"
 KEY = "pl4ntedintegrationkey".ljust(32, "0")
