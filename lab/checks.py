@@ -1,22 +1,26 @@
 """Runs the project's checks: python -m lab.checks [STAGE...] (default: all, in their order).
 
-Every stage runs, whatever the ones before it gave. The last lines are a table of stages and
-the sum of tests; the exit code is 1 if anything failed.
+Every stage runs, whatever the ones before it gave. Those that wait for hosts more than they
+work run two at a time; what they print is shown when they end, and in .cache/log/stage-NAME.log
+before. The last lines are a table of stages and the sum of tests; the exit code is 1 if
+anything failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import os
 import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import IO
 
 from lab import runtime, testbed
 from lab.boot import PREFIX
-from lab.console import ROOT, table
+from lab.console import LOGS, ROOT, table
 
 REPORTS = ROOT / ".cache" / "junit"
 
@@ -31,6 +35,11 @@ podman run --rm --pull=never --privileged {arguments}
 """
 # Stages that install packages on hosts, or run something in an image.
 NEED_HOSTS = {"unit", "integration", "packaging", "role", "molecule"}
+# Stages that wait more than they work, the longest first.
+SIDE_BY_SIDE = ("role", "molecule", "integration", "packaging")
+
+Result = tuple[int, int, float]
+"""Of a stage: tests passed, tests failed, seconds."""
 
 
 def other_python(image: str) -> list[str]:
@@ -81,18 +90,21 @@ def stages() -> dict[str, list[list[str]]]:
     }
 
 
-def run(command: list[str]) -> tuple[int, int]:
-    """Run one command with its output shown; return how many tests passed and failed.
+def run(command: list[str], output: IO[str] | None) -> tuple[int, int]:
+    """Run one command; return how many tests passed and failed.
 
-    A command that is not pytest is one test.
+    A command that is not pytest is one test. Without an output it writes to ours.
     """
-    print(f"$ {' '.join(command)}", flush=True)
+    print(f"$ {' '.join(command)}", file=output, flush=True)
     report = next((Path(word[11:]) for word in command if word.startswith("--junitxml=")), None)
     if report:
         report = REPORTS / report.name
         report.unlink(missing_ok=True)
     environment = {**os.environ, **testbed.ANSIBLE}
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, env=environment, cwd=ROOT, check=False)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, env=environment, cwd=ROOT, check=False,
+        stdout=output, stderr=output and subprocess.STDOUT,
+    )  # fmt: skip
     failed = int(done.returncode != 0)
     if report and report.exists():
         passed, failed_tests = tests_in(report)
@@ -111,13 +123,29 @@ def tests_in(report: Path) -> tuple[int, int]:
     return counts["tests"] - failed - counts["skipped"], failed
 
 
-def run_stage(name: str, commands: list[list[str]]) -> tuple[int, int, float]:
-    """Run a stage's commands; return tests passed, tests failed and seconds."""
-    print(f"\n== {name}", flush=True)
+def run_stage(name: str, output: IO[str] | None = None) -> Result:
+    """Run a stage's commands one after the other."""
+    print(f"\n== {name}", file=output, flush=True)
     began = time.monotonic()
-    results = [run(command) for command in commands]
+    results = [run(command, output) for command in stages()[name]]
     passed, failed = (sum(column) for column in zip(*results, strict=True))
     return passed, failed, time.monotonic() - began
+
+
+def run_logged(name: str) -> Result:
+    """Run a stage into its log; print that when it ends, and nothing in between."""
+    path = LOGS / f"stage-{name}.log"
+    with path.open("w") as log:
+        result = run_stage(name, log)
+    print(path.read_text(), end="", flush=True)
+    return result
+
+
+def run_side_by_side(names: list[str]) -> dict[str, Result]:
+    """Run stages two at a time, in this order."""
+    print(f"\n== {', '.join(names)}: two at a time, shown as they end", flush=True)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return dict(zip(names, pool.map(run_logged, names), strict=True))
 
 
 def main() -> int:
@@ -128,8 +156,14 @@ def main() -> int:
     if NEED_HOSTS & set(asked):
         asked = ["packages", "images", *asked]
     wanted = sorted(set(asked), key=list(stages()).index)
-    REPORTS.mkdir(parents=True, exist_ok=True)
-    results = {name: run_stage(name, stages()[name]) for name in wanted}
+    beside = [name for name in SIDE_BY_SIDE if name in wanted]
+    if len(beside) < 2:
+        beside = []
+    for directory in (REPORTS, LOGS):
+        directory.mkdir(parents=True, exist_ok=True)
+    results = {name: run_stage(name) for name in wanted if name not in beside}
+    if beside:
+        results |= run_side_by_side(beside)
     rows = [
         [name, "failed" if failed else "ok", str(passed), str(failed), f"{seconds:.0f} s"]
         for name, (passed, failed, seconds) in results.items()
