@@ -113,9 +113,8 @@ KEY = "fedcba9876543210fedcba9876543210"
 def strand(lab: Lab, host: Host) -> None:
     """Have PagerDuty be unwell for one key alone, and its event two hours old."""
     configure("backoff_interval_secs = 1")(lab, host)
-    lab.control(
-        "POST", "/faults", {"match": {"key": KEY}, "fault": {"kind": "status", "status": 503}}
-    )
+    fault = {"kind": "status", "status": 503}
+    lab.control("POST", "/faults", {"match": {"key": KEY}, "times": None, "fault": fault})
     host.run(f"pd-send -k {KEY} -t trigger -d stranded")
     host.run(
         "cd /var/lib/pdagent/outqueue/pdq && name=$(echo *.txt)"
