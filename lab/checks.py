@@ -2,8 +2,8 @@
 
 Every stage runs, whatever the ones before it gave. Those that wait for hosts more than they
 work run two at a time; what they print is shown when they end, and in .cache/log/stage-NAME.log
-before. The last lines are a table of stages and the sum of tests; the exit code is 1 if
-anything failed.
+before. The last lines are a table of stages, the names of the tests that failed and the sum of
+tests; the exit code is 1 if anything failed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from lab import runtime, testbed
 from lab.boot import PREFIX
@@ -38,8 +38,14 @@ NEED_HOSTS = {"unit", "integration", "packaging", "role", "molecule"}
 # Stages that wait more than they work, the longest first.
 SIDE_BY_SIDE = ("role", "molecule", "integration", "packaging")
 
-Result = tuple[int, int, float]
-"""Of a stage: tests passed, tests failed, seconds."""
+
+class Result(NamedTuple):
+    """What came of a command or of a stage."""
+
+    passed: int
+    failed: list[str]
+    """The names of the tests that failed; a command that is not pytest is one test."""
+    seconds: float = 0.0
 
 
 def other_python(image: str) -> list[str]:
@@ -90,11 +96,8 @@ def stages() -> dict[str, list[list[str]]]:
     }
 
 
-def run(command: list[str], output: IO[str] | None) -> tuple[int, int]:
-    """Run one command; return how many tests passed and failed.
-
-    A command that is not pytest is one test. Without an output it writes to ours.
-    """
+def run(command: list[str], output: IO[str] | None) -> Result:
+    """Run one command. Without an output it writes to ours."""
     print(f"$ {' '.join(command)}", file=output, flush=True)
     report = next((Path(word[11:]) for word in command if word.startswith("--junitxml=")), None)
     if report:
@@ -105,22 +108,24 @@ def run(command: list[str], output: IO[str] | None) -> tuple[int, int]:
         command, stdin=subprocess.DEVNULL, env=environment, cwd=ROOT, check=False,
         stdout=output, stderr=output and subprocess.STDOUT,
     )  # fmt: skip
-    failed = int(done.returncode != 0)
+    result = Result(int(not done.returncode), [])
     if report and report.exists():
-        passed, failed_tests = tests_in(report)
-        return passed, max(failed, failed_tests)
-    return 1 - failed, failed
+        result = tests_in(report)
+    if done.returncode and not result.failed:
+        result.failed.append(" ".join(command))
+    return result
 
 
-def tests_in(report: Path) -> tuple[int, int]:
-    """Return how many tests of a junit report passed and how many failed."""
-    suites = list(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314  (our own file)
-    counts = {
-        name: sum(int(suite.get(name, 0)) for suite in suites)
-        for name in ("tests", "failures", "errors", "skipped")
-    }
-    failed = counts["failures"] + counts["errors"]
-    return counts["tests"] - failed - counts["skipped"], failed
+def tests_in(report: Path) -> Result:
+    """Return how many tests of a junit report passed, and which failed."""
+    tests = list(ET.parse(report).getroot().iter("testcase"))  # noqa: S314  (our own file)
+    failed = [
+        f"{test.get('classname')}::{test.get('name')}"
+        for test in tests
+        if test.find("failure") is not None or test.find("error") is not None
+    ]
+    skipped = sum(test.find("skipped") is not None for test in tests)
+    return Result(len(tests) - len(failed) - skipped, failed)
 
 
 def run_stage(name: str, output: IO[str] | None = None) -> Result:
@@ -128,8 +133,8 @@ def run_stage(name: str, output: IO[str] | None = None) -> Result:
     print(f"\n== {name}", file=output, flush=True)
     began = time.monotonic()
     results = [run(command, output) for command in stages()[name]]
-    passed, failed = (sum(column) for column in zip(*results, strict=True))
-    return passed, failed, time.monotonic() - began
+    failed = [test for result in results for test in result.failed]
+    return Result(sum(result.passed for result in results), failed, time.monotonic() - began)
 
 
 def run_logged(name: str) -> Result:
@@ -148,6 +153,20 @@ def run_side_by_side(names: list[str]) -> dict[str, Result]:
         return dict(zip(names, pool.map(run_logged, names), strict=True))
 
 
+def report(results: dict[str, Result]) -> int:
+    """Print what came of every stage; return how many tests failed."""
+    rows = [
+        [name, "failed" if failed else "ok", str(passed), str(len(failed)), f"{seconds:.0f} s"]
+        for name, (passed, failed, seconds) in results.items()
+    ]
+    print("\n" + table(("stage", "result", "passed", "failed", "time"), rows) + "\n")
+    failures = [(name, test) for name, result in results.items() for test in result.failed]
+    for name, test in failures:
+        print(f"{name} failed: {test}")
+    print(f"{sum(result.passed for result in results.values())} passed, {len(failures)} failed")
+    return len(failures)
+
+
 def main() -> int:
     """Run the stages that are asked for; exit 1 if a test failed."""
     parser = argparse.ArgumentParser(prog="checks", description=__doc__)
@@ -164,14 +183,7 @@ def main() -> int:
     results = {name: run_stage(name) for name in wanted if name not in beside}
     if beside:
         results |= run_side_by_side(beside)
-    rows = [
-        [name, "failed" if failed else "ok", str(passed), str(failed), f"{seconds:.0f} s"]
-        for name, (passed, failed, seconds) in results.items()
-    ]
-    print("\n" + table(("stage", "result", "passed", "failed", "time"), rows))
-    passed, failed = (sum(int(row[column]) for row in rows) for column in (2, 3))
-    print(f"\n{passed} passed, {failed} failed")
-    return int(failed > 0)
+    return int(report(results) > 0)
 
 
 if __name__ == "__main__":
