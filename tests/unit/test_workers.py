@@ -176,7 +176,7 @@ def test_no_thread_starts_before_there_is_something_to_send(start: Start) -> Non
     assert threading.active_count() == before
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore:Exception in thread")
 def test_a_thread_that_dies_is_noticed(start: Start) -> None:
     def die(_job: Job) -> Verdict:
         raise RuntimeError("a defect")
