@@ -13,7 +13,7 @@ from http.client import RemoteDisconnected
 from typing import Any
 
 import requests
-from urllib3.exceptions import ProxyError
+from urllib3.exceptions import LocationValueError, ProxyError, ProxySchemeUnknown
 
 from pdagent.verdict import NOT_NOW, Verdict, one_line
 
@@ -32,12 +32,21 @@ def _is(*kinds: type[BaseException]) -> Any:
     return lambda exc: isinstance(exc, kinds)
 
 
+_MALFORMED = "{proxy} is malformed: write it as http://HOST:PORT"
+
 # First match wins: (test of one exception of the chain, reason, suspect, sentence).
 _FAILURES: tuple[tuple[Any, str, bool, str], ...] = (
     (_says("failed: 407"), "proxy_auth", False, "{proxy} asks for a user and password (407)"),
     (_is(ProxyError), "proxy", False, "{proxy} does not carry the connection: {cause}"),
-    (_is(requests.exceptions.InvalidProxyURL), "proxy", False, "{proxy} is malformed: {cause}"),
-    (_is(requests.exceptions.InvalidSchema), "proxy", False, "{proxy} cannot be used: {cause}"),
+    (
+        _is(requests.exceptions.InvalidSchema, ProxySchemeUnknown),
+        "proxy",
+        False,
+        "{proxy} cannot be used: {cause}",
+    ),
+    # The URLs of PagerDuty are sound, their settings see to it: what cannot be parsed is a proxy's.
+    (_is(requests.exceptions.InvalidURL, LocationValueError), "proxy", False, _MALFORMED),
+    (_says("Invalid IPv6 URL"), "proxy", False, _MALFORMED),
     (_is(socket.gaierror), "dns", False, "{host} cannot be resolved: {cause}"),
     (
         _is(ssl.SSLCertVerificationError),

@@ -231,8 +231,8 @@ class Client:
 
 
 def _host(url: str) -> str:
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-    except ValueError:  # the port is not a number
-        return str(parts.hostname)
+    except ValueError:  # the port is not a number, or half a bracket of IPv6: as it is written
+        return url.rpartition("//")[2].rpartition("@")[2]

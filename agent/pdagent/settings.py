@@ -362,25 +362,17 @@ def _read_path(_key: Key, text: str) -> Value | None:
 
 
 def _read_url(_key: Key, text: str) -> Value | None:
-    scheme, _, rest = text.partition("://")
-    plain = text.isascii() and text.isprintable() and " " not in text
-    host = rest.split("/")[0].rpartition("@")[2]
-    port = host.rpartition("]")[2].partition(":")[2]
-    known = scheme in ("https", "http") and host
-    return text if known and plain and (not port or port.isdigit()) else None
+    from pdagent.places import is_url  # few settings hold one: pd-send need not load it
+
+    return text if is_url(text) else None
 
 
 def _read_address(key: Key, text: str) -> Value | None:
     if text == key.default:
         return text
-    # The C module alone: socket would double the start-up time of pd-send.
-    from _socket import AF_INET, AF_INET6, inet_pton
+    from pdagent.places import is_address
 
-    try:
-        inet_pton(AF_INET6 if ":" in text else AF_INET, text)
-    except OSError:
-        return None
-    return text
+    return text if is_address(text) else None
 
 
 _READERS = {

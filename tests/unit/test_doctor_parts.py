@@ -56,6 +56,7 @@ def test_no_proxy_exempts_a_host(no_proxy_set, exempt):
         ("http://joe:pa55@proxy.local", "http://proxy.local:80", ""),
         ("http://[fd77::1]:3128", "http://[fd77::1]:3128", ""),
         ("http://proxy.local:eight", "http://proxy.local:0", "the port is not a number"),
+        ("http://joe:pa55@[::1:3128", "http://:0", "its brackets hold no IPv6 address"),
         ("socks5://proxy.local:1080", "socks5://proxy.local:1080", 'the scheme is "socks5"'),
         ("http://", "http://:80", "there is no host name"),
     ],

@@ -295,7 +295,7 @@ def test_the_proxy_comes_from_the_environment(
 
 @pytest.mark.parametrize(
     ("proxy", "shown"),
-    [("proxy.local:8118", "proxy.local:8118"), ("http://p:x", "p"), ("http://p", "p:80")],
+    [("proxy.local:8118", "proxy.local:8118"), ("http://p:x", "p:x"), ("http://p", "p:80")],
 )
 def test_a_proxy_without_scheme_or_port_is_named(
     monkeypatch: pytest.MonkeyPatch, proxy: str, shown: str
@@ -317,10 +317,23 @@ def test_the_proxys_password_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -
     assert "secret" not in str(caught.value)
 
 
-def test_a_proxy_without_a_host_is_named_as_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("https_proxy", "http://:8118")
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("http://:8118", "malformed"),
+        ("http://joe:secret@proxy.local:eight", "the proxy proxy.local:eight is malformed"),
+        ("http://joe:secret@[::1:8118", "the proxy [::1:8118 is malformed"),
+        ("ftp://joe:secret@proxy.local:8118", "the proxy proxy.local:8118 cannot be used"),
+    ],
+)
+def test_a_proxy_that_is_none_is_blamed_and_not_pagerduty(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, words: str
+) -> None:
+    monkeypatch.setenv("https_proxy", proxy)
     verdict = Client(Trust()).deliver("https://events.pagerduty.com/", b"{}")
-    assert verdict.reason == "proxy"
+    assert (verdict.reason, verdict.suspect) == ("proxy", False)
+    assert words in verdict.detail
+    assert "secret" not in verdict.detail
 
 
 def plain_proxy() -> tuple[str, list[bytes]]:

@@ -87,7 +87,10 @@ def _proxy_for(url: str) -> Proxy | None:
 def parse_proxy(named: str) -> Proxy:
     """Return the proxy that a *_proxy variable names; without a scheme it is http."""
     text = named.strip()
-    parts = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+    except ValueError:
+        return Proxy("http", "", 0, problem="its brackets hold no IPv6 address")
     port = _port(parts)
     if port == -1:
         return Proxy(parts.scheme, parts.hostname or "", 0, problem="the port is not a number")
