@@ -100,3 +100,21 @@ def test_the_schema_knows_every_check_and_group():
 def test_the_summary_counts_each_status():
     report = json.loads(as_json(RESULTS, all_checks(), FACTS))
     assert report["summary"] == {"ok": 1, "warn": 1, "fail": 1, "skip": 3}
+
+
+WELL = Result("api.events", "api", Finding(OK, "refuses an empty event"), 0.3)
+
+
+@pytest.mark.parametrize(
+    ("results", "conclusion"),
+    [
+        ([WELL, RESULTS[0], RESULTS[4]], "Nothing stands between this host and PagerDuty."),
+        ([WELL, RESULTS[3]], "Nothing failed; see what the warnings say."),
+        ([WELL, RESULTS[5]], "Nothing failed; run it with sudo to see the rest."),
+        ([RESULTS[0]], "Nothing failed of what was looked at."),
+        ([WELL, RESULTS[1]], "Mend what failed first; what is skipped may follow from it."),
+    ],
+)
+def test_the_conclusion_goes_no_further_than_what_was_seen(results, conclusion):
+    shown = Text(all_checks(), terminal=False, verbose=False).render(results, "pd-doctor", 0.6)
+    assert " ".join(shown.split()).endswith(f"in 0.6 s. {conclusion}")

@@ -173,7 +173,7 @@ def log_errors(context: Context, _results: Results) -> Finding:
         WARN,
         f"{len(recent)} errors in the last hour, most often ({count}): {kind}",
         expected="no error",
-        fix="the failed check above says why; else read the log",
+        fix="a check that failed says why; else read the log",
         command=f"sudo {shlex.join(_JOURNAL) if path == _THE_JOURNAL else f'tail -n 50 {path}'}",
         detail=detail,
     )

@@ -8,8 +8,9 @@ import shlex
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok
 from pdagent.doctor.host import AGENT_USER, Context
@@ -128,37 +129,47 @@ def _is_mode(found: int, mode: int) -> bool:
 
 
 def pending(context: Context, _results: Results) -> Finding:
-    """Count the events that wait, and how long the oldest has."""
-    now = time.time()
+    """Count the events that wait, and how long the oldest has that no hold keeps back."""
+    now, state = time.time(), context.host.state
     waiting = [e for e in entries(context, layout.PDQ) if e.queued_at is not None]
     counts = Counter(mask(entry.key) for entry in waiting)
-    oldest = max((now - entry.queued_at for entry in waiting if entry.queued_at), default=0.0)
+    free = [entry for entry in waiting if not _is_held(entry, state)]
+    oldest = max((now - entry.queued_at for entry in free if entry.queued_at), default=0.0)
     detail = {
         "pending": len(waiting),
         "oldest_seconds": round(oldest),
         "keys": dict(counts.most_common(20)),
-        "last_error": context.host.state.get("last_error"),
+        "last_error": state.get("last_error"),
     }
-    text = f"{len(waiting)} pending event{'' if len(waiting) == 1 else 's'}"
-    if not waiting or oldest < OLD_SECONDS:
-        since = f", the oldest for {span(oldest)}" if waiting else ""
-        return Finding(OK, text + since, detail=detail)
-    if context.host.state.get("held") or context.host.state.get("held_keys"):
-        return _held(text, detail)
-    return Finding(
-        FAIL if oldest > TOO_OLD_SECONDS else WARN,
-        f"{text}, the oldest for {span(oldest)}",
-        expected=f"every event is sent within {OLD_SECONDS // 60} min",
-        fix="see the log for why; purge what is no longer news before the flood comes",
-        command="sudo pd-queue status",
-        detail=detail,
-    )
+    text = _counted(len(free)) + (f", the oldest for {span(oldest)}" if free else "")
+    if oldest >= OLD_SECONDS:
+        return Finding(
+            FAIL if oldest > TOO_OLD_SECONDS else WARN,
+            text,
+            expected=f"every event is sent within {OLD_SECONDS // 60} min",
+            fix="see the log for why; purge what is no longer news before the flood comes",
+            command="sudo pd-queue status",
+            detail=detail,
+        )
+    if state.get("held") or state.get("held_keys"):
+        return _held(state, len(waiting) - len(free), detail)
+    return Finding(OK, text, detail=detail)
 
 
-def _held(text: str, detail: dict[str, object]) -> Finding:
+def _counted(count: int) -> str:
+    return f"{count} pending event{'' if count == 1 else 's'}"
+
+
+def _is_held(entry: Entry, state: Mapping[str, Any]) -> bool:
+    return bool(state.get("held")) or mask(entry.key) in (state.get("held_keys") or ())
+
+
+def _held(state: Mapping[str, Any], count: int, detail: dict[str, Any]) -> Finding:
+    """Say so whatever the age: who looks for an event just sent must not find all well."""
+    what = "every key" if state.get("held") else ", ".join(state["held_keys"])
     return Finding(
         WARN,
-        f"{text} are held back by pd-queue hold",
+        f"pd-queue hold keeps {what} back: {_counted(count)}",
         expected="no hold, or one that someone knows of",
         fix="release the hold",
         command="sudo pd-queue release",
@@ -216,26 +227,41 @@ def sent(context: Context, _results: Results) -> Finding:
 
 
 def strange(context: Context, _results: Results) -> Finding:
-    """Look for what does not belong into a queue."""
-    odd = [
-        (state, entry, fault)
-        for state in (layout.PDQ, layout.TMP, layout.ERR)
-        for entry in entries(context, state)
-        for fault in [_oddity(entry, state)]
-        if fault
-    ]
-    if not odd:
-        return ok("nothing that does not belong there")
-    state, entry, fault = odd[0]
-    names = [f"{state}/{masked_name(entry.name)}" for state, entry, _ in odd[:20]]
+    """Look for what does not belong into a queue, and for events that are unlike others."""
+    found = [(e, s) for s in (layout.PDQ, layout.TMP, layout.ERR) for e in entries(context, s)]
+    strangers = [(e, s, why) for e, s in found for why in [_oddity(e, s)] if why]
+    if strangers:
+        entry, state, _ = strangers[0]
+        return _odd(
+            strangers,
+            f"{len(strangers)} strange entries",
+            expected="event files only",
+            fix="remove it; the daemon leaves it alone or sets it aside",
+            command=_remove_command(os.path.join(context.settings.outqueue_dir, state), entry),
+        )
+    events = [(e, s) for e, s in found if s != layout.TMP]
+    unusual = [(e, s, why) for e, s in events for why in [_unlikely(e)] if why]
+    if unusual:
+        name = masked_name(unusual[0][0].name)
+        return _odd(
+            unusual,
+            f"{len(unusual)} unusual events",
+            expected=f"events that a right clock dated, of {MAX_BODY // 1024} KiB at most",
+            fix="see what it says; a pending one is sent all the same",
+            command=f"sudo pd-queue show {shlex.quote(name)}",
+        )
+    return ok("nothing that does not belong there")
+
+
+def _odd(found: Sequence[tuple[Entry, str, str]], text: str, **advice: str) -> Finding:
+    listed = [[f"{state}/{masked_name(e.name)}", why] for e, state, why in found[:20]]
+    name, why = listed[0]
     return Finding(
         WARN,
-        f"{len(odd)} strange entries: {names[0]} is {fault}",
-        expected="event files only",
-        fix="remove it; the daemon leaves it alone or sets it aside",
-        command=_remove_command(os.path.join(context.settings.outqueue_dir, state), entry),
-        detail={"entries": [[name, why] for name, (_, _, why) in zip(names, odd)]},
+        f"{text}: {name} is {why}",
+        detail={"entries": listed},
         guide="outqueue-directories",
+        **advice,
     )
 
 
@@ -249,13 +275,15 @@ def _oddity(entry: Entry, state: str) -> str:
     for is_kind, words in _KINDS:
         if is_kind(entry.mode):
             return f"a {words}"
+    return "no event's name" if entry.queued_at is None and state != layout.ERR else ""
+
+
+def _unlikely(entry: Entry) -> str:
     if entry.queued_at is None:
-        return "" if state == layout.ERR else "no event's name"
+        return ""
     if entry.size > MAX_BODY:
         return f"{entry.size // 1024} KiB large"
-    if entry.queued_at > time.time() + _FUTURE_SECONDS:
-        return "dated in the future"
-    return ""
+    return "dated in the future" if entry.queued_at > time.time() + _FUTURE_SECONDS else ""
 
 
 def age(context: Context, _results: Results) -> Finding:

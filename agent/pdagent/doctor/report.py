@@ -21,6 +21,7 @@ _ID_WIDTH = 16
 _SYMBOLS = {OK: "✓", WARN: "!", FAIL: "✗", SKIP: "-"}
 _COLOURS = {OK: "32", WARN: "33", FAIL: "31;1", SKIP: "2"}
 _STATUSES = (OK, WARN, FAIL, SKIP)
+_WHOLE_WAY = "api.events"  # the check that goes all the way to PagerDuty
 
 
 def summary(results: Sequence[Result]) -> dict[str, int]:
@@ -145,16 +146,26 @@ class Text:
 
     def _verdict(self, results: Sequence[Result], seconds: float) -> str:
         counts = summary(results)
-        parts = [f"{count} {status}" for status, count in counts.items() if count]
-        good = "Nothing stands between this host and PagerDuty."
-        bad = "Mend what failed first; what is skipped may follow from it."
-        last = bad if counts[FAIL] else good if counts[OK] else ""
+        figures = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
         colour = _COLOURS[FAIL if counts[FAIL] else WARN if counts[WARN] else OK]
-        figures = ", ".join(parts)
-        tail = f" in {seconds:.1f} s. {last}"
+        tail = f" in {seconds:.1f} s. {_conclusion(results)}"
         return "\n".join(textwrap.wrap(figures + tail, WIDTH)).replace(
             figures, self._paint(colour, figures)
         )
 
     def _paint(self, code: str, text: str) -> str:
         return f"\033[{code}m{text}\033[0m" if self._terminal else text
+
+
+def _conclusion(results: Sequence[Result]) -> str:
+    """Return what it all comes to; nothing is called well that was not looked at."""
+    seen = {result.finding.status for result in results}
+    if FAIL in seen:
+        return "Mend what failed first; what is skipped may follow from it."
+    if WARN in seen:
+        return "Nothing failed; see what the warnings say."
+    if any(result.finding.status == SKIP and result.finding.command for result in results):
+        return "Nothing failed; run it with sudo to see the rest."
+    if any(result.id == _WHOLE_WAY and result.finding.status == OK for result in results):
+        return "Nothing stands between this host and PagerDuty."
+    return "Nothing failed of what was looked at."
