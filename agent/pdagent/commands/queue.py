@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import io
+import math
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from pdagent import __version__, settings, submission
-from pdagent.commands.console import COULD_NOT, DONE, complain
+from pdagent.commands.console import COULD_NOT, DONE, INTERRUPTED, complain
 from pdagent.commands.options import CONFIG
 from pdagent.commands.parser import USAGE, Parser
 from pdagent.commands.queueview import UNITS, Context, chosen, list_events, show, status
@@ -48,8 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(f"pd-queue: {exc.filename or 'standard output'}: {exc.strerror}")
         if exc.filename is None:
             _give_up_output()
+    except EventError as error:
+        return _usage(str(error))
     except KeyboardInterrupt:
-        return DONE
+        return DONE if getattr(options, "watch", False) else _interrupted()
     return COULD_NOT
 
 
@@ -63,6 +66,11 @@ def _open_closed_streams() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - kept
+
+
+def _interrupted() -> int:
+    complain("pd-queue: interrupted")
+    return INTERRUPTED
 
 
 def _give_up_output() -> None:
@@ -141,17 +149,16 @@ def _confirmed() -> bool:
     if not sys.stdin.isatty():
         complain("pd-queue: nothing removed: say --yes where no terminal can be asked")
         return False
-    return input("Remove them? [y/N] ").strip().lower() in ("y", "yes")
+    print("Remove them? [y/N] ", end="", flush=True)
+    if sys.stdin.buffer.readline().strip().lower() in (b"y", b"yes"):
+        return True
+    complain("pd-queue: nothing removed")
+    return False
 
 
 def hold(context: Context) -> int:
     """Stop sending without stopping the daemon."""
-    if context.key is not None:
-        try:
-            check_key("argument -k/--service-key", context.key)
-        except EventError as error:
-            return _usage(str(error))
-    context.queue.hold(context.key or "")
+    context.queue.hold(_named_key(context))
     context.wake()
     print(f"Held: {_scope(context)}. Events are kept until pd-queue release.")
     return DONE
@@ -159,10 +166,18 @@ def hold(context: Context) -> int:
 
 def release(context: Context) -> int:
     """Send again."""
-    found = context.queue.release(context.key or "")
+    found = context.queue.release(_named_key(context))
     context.wake()
     print(f"Released: {_scope(context)}." if found else "Nothing was held.")
     return DONE
+
+
+def _named_key(context: Context) -> str:
+    """Return the key of -k, "" without it: one that a script left empty stands for no key."""
+    if context.key is None:
+        return ""
+    check_key("argument -k/--service-key", context.key)
+    return context.key
 
 
 def _scope(context: Context) -> str:
@@ -173,9 +188,12 @@ def _duration(text: str) -> float:
     """Read 90, 90s, 30m, 12h, 7d or 2w as seconds."""
     number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
     try:
-        return float(number) * UNITS[unit]
+        seconds = float(number) * UNITS[unit]
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no age: write 90s, 30m, 12h or 7d") from None
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no age: write 90s, 30m, 12h or 7d")
+    return seconds
 
 
 def _usage(message: str) -> int:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from typing import Any
 
 from pdagent.commands.console import COULD_NOT, DONE, complain
 from pdagent.commands.parser import without_keys
+from pdagent.doctor.daemonfacts import lock_holder
 from pdagent.event import mask
+from pdagent.outqueue import layout
 from pdagent.outqueue.custody import (
     DIRECTORIES,
     ERROR,
@@ -101,20 +104,28 @@ def _oldest(context: Context) -> float | None:
 
 def _remarks(context: Context, counts: dict[str, dict[str, int]]) -> list[str]:
     """What a person wants to know beyond the table of 1.x."""
-    totals, oldest, state = _totals(counts), _oldest(context), context.state()
+    totals, oldest = _totals(counts), _oldest(context)
     lines = [""]
     if counts:
-        lines.append(_ROW % (f"{len(counts)} keys", *totals.values()))
+        keys = "1 key" if len(counts) == 1 else f"{len(counts)} keys"
+        lines.append(_ROW % (keys, *totals.values()))
     if oldest is not None:
         lines.append(f"Oldest pending event: {_age(time.time() - oldest)} old")
-    for lane in state.get("lanes") or []:
-        if lane["state"] in ("throttled", "backing_off"):
-            lines.append(
-                f"{lane['key']} {lane['state']}: {lane['reason']}, next {lane['retry_at']}"
-            )
     held = context.queue.held()
     if held:
         lines.append("Held: " + ", ".join(mask(key) if key else "everything" for key in held))
+    if not lock_holder(os.path.join(context.settings.outqueue_dir, layout.LOCK)):
+        return [*lines, "pdagentd is not running: nothing is sent"]
+    return [*lines, *_obstacles(context.state())]
+
+
+def _obstacles(state: dict[str, Any]) -> list[str]:
+    """What the daemon, which runs, is waiting for."""
+    lines = []
+    for lane in state.get("lanes") or []:
+        if lane["state"] in ("throttled", "backing_off"):
+            reason = f": {lane['reason']}" if lane["reason"] else ""
+            lines.append(f"{lane['key']} {lane['state']}{reason}, next {lane['retry_at']}")
     network = state.get("network") or {}
     if network.get("up") is False:
         lines.append(f"PagerDuty is out of reach since {network['since']}: {network['reason']}")
@@ -155,7 +166,7 @@ def _summary(context: Context, entry: Entry) -> dict[str, Any]:
 
 def show(context: Context) -> int:
     """Print one event with all that is known about it."""
-    entry = context.queue.find(context.options.name)
+    entry = context.queue.find(context.options.name, context.key)
     if entry is None:
         complain(f"pd-queue: no event {without_keys(context.options.name)}; see pd-queue list")
         return COULD_NOT

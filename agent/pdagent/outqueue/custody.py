@@ -76,17 +76,14 @@ class Custody:
             states[entry.state] += 1
         return dict(sorted(found.items()))
 
-    def find(self, name: str) -> Entry | None:
-        """Return the entry of this file name, wherever it is; the log's masked name does, too."""
+    def find(self, name: str, key: str | None = None) -> Entry | None:
+        """Return the entry of this file name, wherever it is; the log's masked name does, too.
+
+        Raises OSError when a directory cannot be listed: who may not look has found nothing out.
+        """
         base = os.path.basename(name)
-        parsed = layout.parse(base)
-        for state, directory in DIRECTORIES.items():
-            path = os.path.join(self.directory, directory, base)
-            if parsed and os.path.lexists(path):
-                return Entry(state, base, parsed[1], parsed[0] / 1e6)
-        if parsed and parsed[1].startswith("..."):
-            return next((one for one in self.entries() if masked_name(one.name) == base), None)
-        return None
+        named = (one for one in self.entries(key=key) if base in (one.name, masked_name(one.name)))
+        return next(named, None)
 
     def body(self, entry: Entry) -> dict[str, Any] | None:
         """Return the event's JSON object, None when it is none or gone."""
