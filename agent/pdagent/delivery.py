@@ -109,7 +109,7 @@ class Delivery:
         """Take in new names, sorted, by integration key."""
         for key, names in events.items():
             lane = self._lane(key)
-            if self.down_since is not None and not (lane.pending or lane.queued):
+            if self.down_since is not None and not (lane.queued or lane.busy):
                 self._probe_at = min(self._probe_at, self._probe_from + EARLY_PROBE)
                 self._ready.appendleft(lane)
                 lane.queued = True

@@ -220,6 +220,33 @@ def test_a_new_event_hastens_the_probe() -> None:
     assert job.key == "new"
 
 
+def test_a_new_event_hastens_no_second_request_for_a_key_that_is_being_sent() -> None:
+    desk = Desk()
+    desk.queue("slow", "a", "b")
+    desk.take()
+    desk.attempt(NO_DNS)
+    desk.attempt(NO_DNS)
+    desk.queue("slow")
+    desk.wait()
+    job = desk.take()
+    assert job is not None
+    assert job.key != "slow"
+
+
+def test_a_new_event_waits_until_the_one_before_it_was_moved_whatever_the_network_does() -> None:
+    desk = Desk()
+    desk.queue("moving", "a", "b")
+    moving = desk.take()
+    assert moving is not None
+    desk.delivery.settle(moving, YES, desk.now)
+    desk.attempt(NO_DNS)
+    desk.attempt(NO_DNS)
+    desk.queue("moving")
+    desk.wait()
+    desk.attempt(YES)
+    assert desk.take_all() == ["a"]
+
+
 def test_one_lane_alone_is_no_proof_of_a_dead_network() -> None:
     desk = Desk()
     desk.queue("a", "b")
