@@ -11,6 +11,7 @@ SLOW_DOWN = Verdict(THROTTLED, "throttled", status=429)
 SICK = Verdict(NOT_NOW, "http_503", status=503, suspect=True)
 LATE = Verdict(NOT_NOW, "timeout", suspect=True)
 NO_DNS = Verdict(NOT_NOW, "dns")
+LOGIN_PAGE = Verdict(NOT_NOW, "captive_portal", status=200)
 
 
 class Desk:

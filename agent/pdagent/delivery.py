@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Callable, NamedTuple
 
 from pdagent.lanes import Lane, ReadyLine
-from pdagent.verdict import ACCEPTED, NOT_NOW, REJECTED, THROTTLED, Verdict
+from pdagent.verdict import ACCEPTED, NOT_NOW, THROTTLED, Verdict
 
 FIRST_STEP = 1.0
 """Seconds of the first back-off step; each further one doubles it."""
@@ -119,17 +119,16 @@ class Delivery:
 
     def vanished(self, names: set[str]) -> None:
         """Forget events that somebody removed from the queue; one being sent stays."""
-        for lane in list(self.lanes.values()):
+        for lane in self.lanes.values():
             kept = deque(
                 name
                 for index, name in enumerate(lane.pending)
                 if name not in names or (lane.busy and index == 0)
             )
             self.pending -= len(lane.pending) - len(kept)
-            if kept != lane.pending and not lane.busy and lane.pending[0] != (kept or [""])[0]:
+            if not kept or kept[0] != lane.pending[0]:
                 lane.forget_failures()
             lane.pending = kept
-            self._drop_if_done(lane)
 
     # --- sending
 
@@ -181,7 +180,7 @@ class Delivery:
             lane.known = True
             self._known.add(lane.key)
             return self._leave(lane, SUCCESS, "sent", now, verdict.reason)
-        return self._leave(lane, ERROR, "refused", now, verdict.reason or REJECTED)
+        return self._leave(lane, ERROR, "refused", now, verdict.reason)
 
     def discard(self, job: Job) -> None:
         """Take the event out of its lane without an attempt: it vanished or was set aside."""

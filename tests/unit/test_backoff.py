@@ -6,7 +6,7 @@ import pytest
 
 from pdagent.delivery import EARLY_PROBE, LONGEST_WAIT, Backoff, Delivery
 from pdagent.verdict import Verdict
-from tests.desk import LATE, NO, NO_DNS, SICK, SLOW_DOWN, YES, Desk
+from tests.desk import LATE, LOGIN_PAGE, NO, NO_DNS, SICK, SLOW_DOWN, YES, Desk
 
 # --- back-off
 
@@ -117,21 +117,43 @@ def test_throttling_before_a_restart_brings_quarantine_no_nearer() -> None:
     assert outcomes == ["retried", "retried", "retried", "quarantined"]  # the fifth doubt in all
 
 
-def test_a_remembered_wait_from_a_wrong_clock_is_capped() -> None:
+@pytest.mark.parametrize(
+    ("waits", "wait"), [({"a": 86400.0}, LONGEST_WAIT), ({"a": -86400.0}, 0), ({}, 0)]
+)
+def test_a_remembered_wait_from_a_wrong_clock_is_capped(
+    waits: dict[str, float], wait: float
+) -> None:
     desk = Desk()
-    desk.delivery.recall(Backoff({"a": 3}, {}, {"a": 86400.0}), desk.now)
+    desk.delivery.recall(Backoff({"a": 3}, {}, waits), desk.now)
     desk.queue("a")
-    assert desk.delivery.wait(desk.now) == LONGEST_WAIT
+    assert desk.delivery.wait(desk.now) == wait
+
+
+def test_only_what_backs_off_is_remembered() -> None:
+    desk = Desk()
+    desk.delivery.recall(Backoff({"gone": 3}, {}, {}), desk.now)
+    desk.queue("a", "b")
+    desk.attempt(SICK)
+    assert desk.delivery.remember(desk.now) == Backoff({"a": 1}, {"a": 1}, {"a": 1.0})
+
+
+def test_the_wait_for_a_dead_network_is_remembered() -> None:
+    desk = Desk()
+    desk.queue("a", "b")
+    desk.attempt(NO_DNS)
+    desk.attempt(NO_DNS)
+    assert desk.delivery.remember(desk.now).waits == {"a": 1.0, "b": 1.0}
 
 
 # --- a dead network
 
 
-def test_a_dead_network_is_probed_by_one_request() -> None:
+@pytest.mark.parametrize("failure", [NO_DNS, LATE, LOGIN_PAGE])
+def test_a_dead_network_is_probed_by_one_request(failure: Verdict) -> None:
     desk = Desk()
     desk.queue(*(f"k{number}" for number in range(200)))
-    desk.attempt(NO_DNS)
-    desk.attempt(NO_DNS)
+    desk.attempt(failure)
+    desk.attempt(failure)
     assert desk.take() is None
     for seconds in (1, 2, 4, 8, 16, 32, 60, 60):
         assert desk.delivery.wait(desk.now) == seconds
@@ -139,8 +161,27 @@ def test_a_dead_network_is_probed_by_one_request() -> None:
         probe = desk.take()
         assert probe is not None
         assert desk.take() is None
-        desk.settle(probe, NO_DNS)
+        desk.settle(probe, failure)
     assert not desk.delivery.reachable
+
+
+def test_requests_that_fail_together_do_not_lengthen_the_wait_for_the_probe() -> None:
+    desk = Desk()
+    desk.queue(*"abcd")
+    for job in [desk.take() for _ in range(4)]:
+        desk.settle(job, NO_DNS)
+    assert desk.delivery.wait(desk.now) == 1
+
+
+def test_an_answer_before_the_probe_is_due_ends_the_outage() -> None:
+    desk = Desk()
+    desk.queue("old", *"abc")
+    old = desk.take()
+    desk.attempt(NO_DNS)
+    desk.attempt(NO_DNS)
+    assert desk.take() is None
+    desk.settle(old, YES)
+    assert desk.take_all() == ["c", "b"]
 
 
 @pytest.mark.parametrize("end", [YES, NO_DNS])
@@ -209,15 +250,27 @@ def test_a_new_event_hastens_the_probe() -> None:
     desk = Desk()
     desk.queue("a", "b")
     desk.run(600, NO_DNS)
-    desk.now += 0.001
+    desk.wait()
+    desk.attempt(NO_DNS)
+    assert desk.delivery.wait(desk.now) == 60
     desk.queue("new")
-    waited = desk.delivery.wait(desk.now)
-    assert waited is not None
-    assert waited <= EARLY_PROBE
+    assert desk.delivery.wait(desk.now) == EARLY_PROBE
     desk.wait()
     job = desk.take()
     assert job is not None
     assert job.key == "new"
+    desk.settle(job, YES)
+    assert sorted(desk.take_all()) == ["a", "b"]
+
+
+def test_a_new_event_of_a_key_that_waits_already_hastens_nothing() -> None:
+    desk = Desk()
+    desk.queue("a", "b")
+    desk.run(600, NO_DNS)
+    desk.wait()
+    desk.attempt(NO_DNS)
+    desk.queue("a", "b")
+    assert desk.delivery.wait(desk.now) == 60
 
 
 def test_a_new_event_hastens_no_second_request_for_a_key_that_is_being_sent() -> None:
@@ -245,6 +298,18 @@ def test_a_new_event_waits_until_the_one_before_it_was_moved_whatever_the_networ
     desk.wait()
     desk.attempt(YES)
     assert desk.take_all() == ["a"]
+
+
+def test_a_probe_that_succeeds_before_its_own_wait_is_over_ends_that_wait() -> None:
+    desk = Desk()
+    desk.delivery.recall(Backoff({"a": 9}, {}, {"a": 60.0}), desk.now)
+    desk.queue("b", "c")
+    desk.attempt(NO_DNS)
+    desk.attempt(NO_DNS)
+    desk.queue("a", "a")
+    desk.wait()
+    assert desk.attempt(YES).to == "suc"
+    assert "a" in desk.take_all()
 
 
 def test_one_lane_alone_is_no_proof_of_a_dead_network() -> None:

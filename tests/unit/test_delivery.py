@@ -1,10 +1,10 @@
-"""Lanes, verdicts, quarantine, hold: promises 4, 5 and 6 with a clock of our own."""
+"""Lanes, verdicts, hold: promises 4 and 5 with a clock of our own."""
 
 from __future__ import annotations
 
 import pytest
 
-from pdagent.delivery import CONFIRMATIONS, Job, Move
+from pdagent.delivery import Job
 from pdagent.verdict import Verdict
 from tests.desk import LATE, NO, NO_DNS, SICK, SLOW_DOWN, YES, Desk
 
@@ -33,6 +33,22 @@ def test_keys_are_independent() -> None:
     assert desk.take_all() == ["a", "b", "c"]
 
 
+def test_an_event_joins_the_line_of_its_key_without_a_second_turn() -> None:
+    desk = Desk()
+    desk.queue("a")
+    desk.queue("a")
+    assert desk.take_all() == ["a"]
+
+
+def test_an_event_joins_a_key_that_backs_off_without_a_second_turn() -> None:
+    desk = Desk()
+    desk.queue("a")
+    desk.attempt(SICK)
+    desk.queue("a")
+    desk.wait()
+    assert desk.take_all() == ["a"]
+
+
 def test_a_huge_lane_lets_others_have_their_turn() -> None:
     desk = Desk()
     desk.queue(*["a"] * 1000, "b")
@@ -57,6 +73,13 @@ def test_made_up_keys_leave_every_other_turn_to_one_that_pagerduty_knows() -> No
         taken.append(job.key)
         desk.settle(job, YES if job.key == "real" else NO)
     assert taken.count("real") == 2
+
+
+def test_a_key_is_known_from_the_first_event_that_pagerduty_accepts() -> None:
+    desk = Desk()
+    desk.queue(*["real"] * 3, *(f"made up {number}" for number in range(1000)))
+    desk.attempt(YES)
+    assert "real" in desk.take_all()[:2]
 
 
 def test_keys_that_pagerduty_does_not_know_have_their_turn_too() -> None:
@@ -102,6 +125,26 @@ def test_an_older_event_that_turns_up_later_starts_with_a_count_of_its_own() -> 
     assert desk.attempt(SICK).attempts == 1
 
 
+def test_an_event_that_turns_up_between_others_leaves_the_head_its_count() -> None:
+    desk = Desk()
+    desk.queue("a", "b", "a")
+    desk.attempt(SICK)
+    desk.delivery.arrived({"a": ["0000000000000001_a.txt"]}, desk.now)
+    assert desk.delivery.lanes["a"].attempts == 1
+    assert list(desk.delivery.lanes["a"].pending) == [f"{time:016d}_a.txt" for time in range(3)]
+
+
+def test_an_older_event_leaves_the_one_that_is_being_sent_its_count() -> None:
+    desk = Desk()
+    desk.names = 100
+    desk.queue("a", "a")
+    desk.attempt(SICK)
+    desk.wait()
+    job = desk.take()
+    desk.delivery.arrived({"a": ["0000000000000001_a.txt"]}, desk.now)
+    assert desk.settle(job, SICK).attempts == 2
+
+
 def test_an_older_event_does_not_replace_the_one_that_is_being_sent() -> None:
     desk = Desk()
     desk.names = 100
@@ -124,11 +167,44 @@ def test_events_removed_by_somebody_are_forgotten() -> None:
 
 def test_removal_of_the_event_being_sent_is_left_to_its_own_end() -> None:
     desk = Desk()
-    desk.queue("a", "a")
+    desk.queue("a", "a", "a")
     job = desk.take()
-    desk.delivery.vanished({"0000000000000000_a.txt"})
+    desk.delivery.vanished({"0000000000000000_a.txt", "0000000000000001_a.txt"})
+    assert desk.delivery.pending == 2
+    assert job is not None
+    assert desk.delivery.is_head(job)
     desk.settle(job, YES)
-    assert desk.take() == Job("a", "0000000000000001_a.txt")
+    assert desk.take() == Job("a", "0000000000000002_a.txt")
+
+
+def test_a_removal_while_the_last_event_of_a_key_is_moved_disturbs_nothing() -> None:
+    desk = Desk()
+    desk.queue("a")
+    job = desk.take()
+    assert job is not None
+    desk.delivery.settle(job, YES, desk.now)
+    desk.delivery.vanished({"0000000000000009_b.txt"})
+    desk.delivery.release(job, desk.now)
+    assert desk.delivery.lanes == {}
+
+
+def test_a_key_that_backs_off_may_lose_all_its_events() -> None:
+    desk = Desk()
+    desk.queue("a")
+    desk.attempt(SICK)
+    for _ in range(2):
+        desk.delivery.vanished({"0000000000000000_a.txt"})
+    desk.wait()
+    assert desk.take() is None
+    assert desk.delivery.lanes == {}
+
+
+def test_the_head_keeps_its_failures_when_another_event_is_removed() -> None:
+    desk = Desk()
+    desk.queue("a", "a")
+    desk.attempt(SICK)
+    desk.delivery.vanished({"0000000000000001_a.txt"})
+    assert desk.delivery.lanes["a"].attempts == 1
 
 
 def test_a_removed_head_takes_its_failures_with_it() -> None:
@@ -136,17 +212,35 @@ def test_a_removed_head_takes_its_failures_with_it() -> None:
     desk.queue("a", "a")
     desk.attempt(SICK)
     desk.delivery.vanished({"0000000000000000_a.txt"})
-    assert desk.delivery.lanes["a"].attempts == 0
+    lane = desk.delivery.lanes["a"]
+    assert (lane.attempts, lane.reason, list(lane.history)) == (0, "", [])
 
 
-def test_a_discarded_event_lets_the_next_one_go() -> None:
+def test_a_discarded_event_lets_the_next_one_go_with_a_count_of_its_own() -> None:
     desk = Desk()
     desk.queue("a", "a")
+    desk.attempt(SICK)
+    desk.wait()
     job = desk.take()
     assert job is not None
     desk.delivery.discard(job)
     desk.delivery.release(job, desk.now)
-    assert desk.take() == Job("a", "0000000000000001_a.txt")
+    assert desk.delivery.pending == 1
+    following = desk.take()
+    assert following == Job("a", "0000000000000001_a.txt")
+    assert desk.settle(following, SICK).attempts == 1
+
+
+def test_an_event_is_the_head_of_its_lane_until_it_leaves() -> None:
+    desk = Desk()
+    desk.queue("a", "a")
+    for _ in range(2):
+        job = desk.take()
+        assert job is not None
+        assert desk.delivery.is_head(job)
+        desk.delivery.settle(job, YES, desk.now)
+        assert not desk.delivery.is_head(job)
+        desk.delivery.release(job, desk.now)
 
 
 def test_an_empty_lane_leaves_nothing_behind() -> None:
@@ -183,6 +277,8 @@ def test_anything_else_leaves_it_where_it_is(verdict: Verdict) -> None:
 @pytest.mark.parametrize("verdict", [SICK, LATE, NO_DNS, SLOW_DOWN])
 def test_an_hour_of_trouble_leaves_err_empty(verdict: Verdict) -> None:
     desk = Desk()
+    desk.queue("a")
+    desk.attempt(YES)
     desk.queue(*["a", "b", "c"] * 100)
     assert {move.to for move in desk.run(3600, verdict)} == {""}
     assert desk.delivery.pending == 300
@@ -194,84 +290,6 @@ def test_after_an_hour_of_trouble_everything_goes_out_in_order() -> None:
     desk.run(3600, SICK)
     moves = desk.run(120, YES)
     assert [move.to for move in moves] == ["suc"] * 100
-
-
-# --- quarantine
-
-
-def fail_while_another_succeeds(desk: Desk, times: int, verdict: Verdict = SICK) -> list[Move]:
-    moves = []
-    for _ in range(times):
-        desk.now += 100
-        job = desk.take()
-        assert job is not None
-        moves.append(desk.settle(job, verdict))
-        desk.queue("healthy")
-        desk.attempt(YES)
-    return moves
-
-
-def test_a_poison_event_is_quarantined_alone() -> None:
-    desk = Desk(retry_limit=5)
-    desk.queue("a", "a")
-    moves = fail_while_another_succeeds(desk, 5)
-    assert [move.outcome for move in moves] == ["retried"] * 4 + ["quarantined"]
-    assert moves[-1].to == "err"
-    assert moves[-1].attempts == 5
-    assert [reason for _, reason in moves[-1].history] == ["http_503"] * 5
-    assert desk.attempt(YES).outcome == "sent"
-
-
-def test_no_event_is_quarantined_while_nothing_succeeds() -> None:
-    desk = Desk(retry_limit=5)
-    desk.queue("a", "b")
-    assert {move.to for move in desk.run(3600, SICK)} == {""}
-
-
-def test_an_event_that_sat_out_an_outage_gets_new_chances() -> None:
-    desk = Desk(retry_limit=5)
-    desk.queue("a")
-    desk.run(3600, SICK)
-    moves = fail_while_another_succeeds(desk, CONFIRMATIONS + 1)
-    assert [move.to for move in moves] == [""] * CONFIRMATIONS + ["err"]
-
-
-@pytest.mark.parametrize("verdict", [SLOW_DOWN, NO_DNS])
-def test_what_cannot_be_the_events_fault_never_quarantines(verdict: Verdict) -> None:
-    desk = Desk(retry_limit=2)
-    desk.queue("a")
-    assert {move.to for move in fail_while_another_succeeds(desk, 20, verdict)} == {""}
-
-
-def test_attempts_that_found_no_network_bring_quarantine_no_nearer() -> None:
-    desk = Desk(retry_limit=10)
-    desk.queue("a")
-    moves = fail_while_another_succeeds(desk, 9, NO_DNS) + fail_while_another_succeeds(desk, 10)
-    assert [move.to for move in moves] == [""] * 18 + ["err"]
-
-
-def test_a_lonely_lane_asks_for_a_proof_and_then_quarantines() -> None:
-    desk = Desk(retry_limit=4)
-    desk.queue("a")
-    moves = []
-    for _ in range(10):
-        moves.append(desk.attempt(SICK))
-        if moves[-1].to:
-            break
-        if moves[-1].wants_proof:
-            desk.delivery.proved(True)
-        desk.now += 100
-    assert [move.wants_proof for move in moves] == [False] * 3 + [True] * 3 + [False]
-    assert moves[-1].outcome == "quarantined"
-
-
-def test_without_the_proof_the_lonely_lane_goes_on_trying() -> None:
-    desk = Desk(retry_limit=2)
-    desk.queue("a")
-    for _ in range(20):
-        assert desk.attempt(SICK).to == ""
-        desk.delivery.proved(False)
-        desk.now += 100
 
 
 # --- hold
@@ -294,4 +312,14 @@ def test_a_held_key_waits_alone() -> None:
     assert desk.take_all() == ["b"]
     assert desk.delivery.wait(desk.now) is None
     desk.delivery.hold(False, frozenset())
+    assert desk.take_all() == ["a"]
+
+
+def test_a_key_that_was_released_has_one_turn_whatever_else_is_held_and_released() -> None:
+    desk = Desk()
+    desk.queue("a")
+    desk.delivery.hold(False, frozenset({"a"}))
+    assert desk.take() is None
+    desk.delivery.hold(False, frozenset())
+    desk.delivery.hold(False, frozenset({"b"}))
     assert desk.take_all() == ["a"]
