@@ -1,8 +1,7 @@
-"""The daemon's side of the queue, and what neighbours put there: promises 3, 4, 5, 10, 11."""
+"""What the daemon finds in the queue, and what neighbours put there: promises 4, 10 and 11."""
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -48,6 +47,27 @@ def test_a_scan_tells_what_is_new_and_what_is_gone(outbox: Outbox, pending: Path
     assert outbox.scan() == ({}, [], set())
     pending.unlink()
     assert outbox.scan() == ({}, [], {NAME})
+    assert outbox.scan() == ({}, [], set())
+
+
+def test_one_event_of_many_that_is_gone_is_noticed(outbox: Outbox, queue: Path) -> None:
+    names = [layout.name(number, KEY) for number in range(3)]
+    for name in names:
+        (queue / "pdq" / name).write_bytes(BODY)
+    outbox.scan()
+    (queue / "pdq" / names[1]).unlink()
+    assert outbox.scan() == ({}, [], {names[1]})
+
+
+@pytest.mark.parametrize("to", [layout.SUC, layout.ERR])
+def test_an_event_that_is_put_back_under_its_name_comes_again(
+    outbox: Outbox, queue: Path, pending: Path, to: str
+) -> None:
+    outbox.scan()
+    outbox.settle(NAME, to)
+    assert outbox.scan() == ({}, [], set())
+    (queue / to / NAME).rename(pending)
+    assert outbox.scan() == ({KEY: [NAME]}, [], set())
 
 
 def test_new_events_come_in_order_of_their_names(outbox: Outbox, queue: Path) -> None:
@@ -72,8 +92,11 @@ def test_a_name_that_is_no_utf8_is_foreign(outbox: Outbox, queue: Path) -> None:
 
 
 def test_the_bytes_waiting_are_counted(outbox: Outbox, pending: Path) -> None:
+    gone = pending.with_name(FIRST)
+    gone.write_bytes(BODY)
     outbox.scan()
-    outbox.measure([NAME, "gone"])
+    gone.unlink()
+    outbox.measure([FIRST, NAME])
     assert outbox.queued_bytes == len(BODY)
     outbox.settle(NAME, layout.SUC)
     assert outbox.queued_bytes == 0
@@ -105,6 +128,12 @@ def test_an_event_settled_during_a_scan_does_not_come_again(
     assert outbox.scan() == ({}, [], set())
 
 
+def test_an_ignored_entry_is_not_reported_again(outbox: Outbox, queue: Path) -> None:
+    (queue / "pdq" / "strange").mkdir()
+    outbox.ignore("strange")
+    assert outbox.scan() == ({}, [], set())
+
+
 # --- reading
 
 
@@ -119,6 +148,36 @@ def test_an_event_settled_during_a_scan_does_not_come_again(
 def test_each_kind_of_event_is_read(outbox: Outbox, pending: Path, event: Event, kind: str) -> None:
     pending.write_bytes(event.encode())
     assert outbox.read(NAME, KEY) == (kind, event.encode())
+
+
+def test_the_biggest_event_is_one(outbox: Outbox, pending: Path) -> None:
+    body = BODY.ljust(layout.MAX_EVENT_BYTES)
+    pending.write_bytes(body)
+    assert outbox.read(NAME, KEY) == ("v1", body)
+
+
+@pytest.mark.timeout(10)
+def test_a_file_that_grows_while_it_is_read_is_read_to_an_end(
+    outbox: Outbox, pending: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = os.read
+
+    def grow(fd: int, size: int) -> bytes:
+        with pending.open("ab") as file:
+            file.write(b" " * size)
+        return read(fd, min(size, 10))
+
+    monkeypatch.setattr(os, "read", grow)
+    assert outbox.read(NAME, KEY) == ("v1", BODY + b" ")
+
+
+def test_reading_leaves_no_file_open(outbox: Outbox, pending: Path) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    outbox.read(NAME, KEY)
+    pending.write_bytes(b"")
+    with pytest.raises(StrangeEntryError):
+        outbox.read(NAME, KEY)
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 def test_an_event_of_1_x_is_read_as_it_is(outbox: Outbox, pending: Path) -> None:
@@ -151,6 +210,11 @@ def make_hard_link(path: Path) -> None:
     os.link(elsewhere, path)
 
 
+def make_two_hard_links(path: Path) -> None:
+    make_hard_link(path)
+    os.link(path, path.parents[2] / "further")
+
+
 def make_huge(path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(layout.MAX_EVENT_BYTES + 1)
@@ -170,6 +234,7 @@ NEIGHBOURS: list[tuple[str, Callable[[Path], object], str]] = [
     ("symlink to an event", make_link_to_event, "symbolic link"),
     ("symlink to a device", lambda path: path.symlink_to("/dev/zero"), "symbolic link"),
     ("hard link", make_hard_link, "hard link"),
+    ("two hard links", make_two_hard_links, "hard link"),
     ("huge", make_huge, "too big"),
     ("empty", lambda path: path.touch(), "empty"),
     ("not UTF-8", lambda path: path.write_bytes(b'{"service_key": "\xff"}'), "not UTF-8"),
@@ -238,140 +303,3 @@ def test_a_sick_disk_is_not_the_events_fault(
     monkeypatch.setattr(os, "open", broken)
     with pytest.raises(OSError, match="Input/output"):
         outbox.read(NAME, KEY)
-
-
-# --- settling
-
-
-def test_a_delivered_event_keeps_its_name(outbox: Outbox, queue: Path, pending: Path) -> None:
-    assert outbox.settle(NAME, layout.SUC)
-    assert (queue / "suc" / NAME).read_bytes() == BODY
-
-
-def test_an_event_removed_while_it_was_sent(outbox: Outbox, pending: Path) -> None:
-    pending.unlink()
-    assert not outbox.settle(NAME, layout.SUC)
-
-
-def test_what_cannot_be_moved_is_not_sent_again_and_moved_later(
-    outbox: Outbox, queue: Path, pending: Path
-) -> None:
-    outbox.scan()
-    (queue / "suc").rmdir()
-    with pytest.raises(FileNotFoundError):
-        outbox.settle(NAME, layout.SUC)
-    assert outbox.scan() == ({}, [], set())
-    (queue / "suc").mkdir()
-    outbox.settle_owed()
-    assert (queue / "suc" / NAME).exists()
-    outbox.settle_owed()
-
-
-def test_what_cannot_be_moved_stays_owed(outbox: Outbox, queue: Path, pending: Path) -> None:
-    (queue / "suc").rmdir()
-    (queue / "suc").write_text("")
-    with pytest.raises(NotADirectoryError):
-        outbox.settle(NAME, layout.SUC)
-    with pytest.raises(NotADirectoryError):
-        outbox.settle_owed()
-
-
-def test_a_rejected_event_has_its_reason_beside_it(
-    outbox: Outbox, queue: Path, pending: Path
-) -> None:
-    outbox.reject(NAME, {"outcome": "refused", "status": 400})
-    stored = json.loads((queue / "err" / NAME.replace(".txt", ".json")).read_text())
-    assert stored == {"schema": 1, "event": NAME, "outcome": "refused", "status": 400}
-
-
-def test_on_a_full_disk_an_event_moves_to_err_without_its_reason(
-    outbox: Outbox, queue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("pdagent.outqueue.outbox.write_json", full)
-    outbox.reject(NAME, {})
-    assert os.listdir(queue / "err") == [NAME]
-
-
-def test_the_reason_is_there_before_the_event(
-    outbox: Outbox, queue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    there: list[list[str]] = []
-    move = Outbox._move
-
-    def watched(box: Outbox, name: str, target: str, to: str) -> None:
-        there.append(os.listdir(queue / "err"))
-        move(box, name, target, to)
-
-    monkeypatch.setattr(Outbox, "_move", watched)
-    outbox.scan()
-    outbox.reject(pending.name, {"outcome": "refused"})
-    assert there == [[layout.reason_name(pending.name)]]
-
-
-def test_nothing_in_err_is_replaced(outbox: Outbox, queue: Path, pending: Path) -> None:
-    (queue / "err" / NAME).write_text("older")
-    target = outbox.reject(NAME, {})
-    assert (queue / "err" / NAME).read_text() == "older"
-    assert (queue / "err" / target).read_bytes() == BODY
-
-
-@pytest.mark.timeout(10)
-@pytest.mark.parametrize("make", [os.mkfifo, make_hard_link, lambda path: path.symlink_to("/x")])
-def test_what_was_set_aside_under_the_name_of_a_draft_is_in_nobodys_way(
-    outbox: Outbox, queue: Path, make: Callable[[Path], object]
-) -> None:
-    draft = "README.json.bak"
-    make(queue / "pdq" / draft)
-    (queue / "pdq" / "README").touch()
-    outbox.reject(draft, {})
-    outbox.reject("README", {"outcome": "set_aside"})
-    assert "set_aside" in (queue / "err" / "README.json").read_text()
-    if (elsewhere := queue.parent / "elsewhere").exists():
-        assert elsewhere.read_bytes() == BODY
-
-
-def test_a_reason_left_by_a_crash_is_replaced(outbox: Outbox, queue: Path, pending: Path) -> None:
-    (queue / "err" / layout.reason_name(NAME)).write_text("{}")
-    assert outbox.reject(NAME, {"outcome": "refused"}) == NAME
-    assert "refused" in (queue / "err" / layout.reason_name(NAME)).read_text()
-
-
-def test_a_name_without_suffix_cannot_replace_the_reason_of_an_event(
-    outbox: Outbox, queue: Path, pending: Path
-) -> None:
-    outbox.reject(NAME, {"outcome": "refused"})
-    stem = NAME[: -len(".txt")]
-    (queue / "pdq" / stem).write_text("forged")
-    outbox.reject(stem, {"outcome": "set_aside"})
-    assert "refused" in (queue / "err" / layout.reason_name(NAME)).read_text()
-
-
-def test_a_name_cannot_replace_the_reason_of_another(outbox: Outbox, queue: Path) -> None:
-    reason = NAME.replace(".txt", ".json")
-    (queue / "err" / reason).write_text("{}")
-    (queue / "pdq" / reason).write_text("forged")
-    outbox.reject(reason, {})
-    assert (queue / "err" / reason).read_text() == "{}"
-
-
-@pytest.mark.parametrize("name", ["x" * 255, "1_" + "k" * 249 + ".txt", "é" * 127])
-def test_the_longest_names_can_be_set_aside(outbox: Outbox, queue: Path, name: str) -> None:
-    (queue / "pdq" / name).touch()
-    outbox.reject(name, {})
-    assert os.listdir(queue / "pdq") == []
-    assert len(os.listdir(queue / "err")) == 2
-
-
-def test_a_rejected_event_that_is_gone_leaves_no_reason(outbox: Outbox, queue: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        outbox.reject(NAME, {})
-    assert os.listdir(queue / "err") == []
-
-
-def test_an_ignored_entry_is_not_reported_again(outbox: Outbox, queue: Path) -> None:
-    (queue / "pdq" / "strange").mkdir()
-    outbox.ignore("strange")
-    assert outbox.scan() == ({}, [], set())
