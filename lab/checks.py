@@ -13,6 +13,7 @@ import concurrent.futures
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -104,10 +105,14 @@ def run(command: list[str], output: IO[str] | None) -> Result:
         report = REPORTS / report.name
         report.unlink(missing_ok=True)
     environment = {**os.environ, **testbed.ANSIBLE}
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, env=environment, cwd=ROOT, check=False,
-        stdout=output, stderr=output and subprocess.STDOUT,
-    )  # fmt: skip
+    # pytest would keep the directories of all runs in one, and close it to the users that the
+    # tests of another stage act as whenever it starts.
+    with tempfile.TemporaryDirectory(prefix="pd-", ignore_cleanup_errors=True) as scratch:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, cwd=ROOT, check=False, stdout=output,
+            env={**environment, "PYTEST_DEBUG_TEMPROOT": scratch},
+            stderr=output and subprocess.STDOUT,
+        )  # fmt: skip
     result = Result(int(not done.returncode), [])
     if report and report.exists():
         result = tests_in(report)
