@@ -96,11 +96,16 @@ def _serve(settings: Settings, path: str, as_root: bool, ready: Callable[[], Non
 
 def _work(settings: Settings, path: str, agent_id: str, ready: Callable[[], None]) -> int:
     # requests takes a tenth of a second to import: start-up errors need not wait for it.
-    from pdagent.daemon import Daemon
-    from pdagent.outqueue.answers import Answers
-    from pdagent.systemd import Notifier
-    from pdagent.trust import TrustError
-
+    try:
+        from pdagent.daemon import Daemon
+        from pdagent.outqueue.answers import Answers
+        from pdagent.systemd import Notifier
+        from pdagent.trust import TrustError
+    except ModuleNotFoundError as exc:  # as when /usr/bin/python3 was made another Python
+        logger.error("%s", exc)
+        raise startup.StartError(
+            f"{exc}: install python3-requests for {sys.executable}\n{AGENT_WILL_QUIT}"
+        ) from None
     try:
         return Daemon(
             settings,
