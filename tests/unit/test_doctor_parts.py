@@ -8,12 +8,13 @@ import subprocess
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import trustme
 
-from pdagent.doctor import bundle, certificate, dnsquery, isolate, outqueue, units
+from pdagent.doctor import bundle, certificate, dnsquery, isolate, outqueue, tls, units
 from pdagent.doctor.basic import keys, misshapen, tail
 from pdagent.doctor.check import Result
 from pdagent.doctor.destinations import destination, parse_proxy
@@ -115,9 +116,25 @@ def test_resolv_conf_is_read_as_the_system_reads_it(tmp_path, text, servers):
     assert dnsquery.nameservers(str(path)) == servers
 
 
-def test_a_certificate_is_decoded_without_a_library():
+def decoded():
     issued = trustme.CA(organization_name="Corp").issue_cert("events.pagerduty.com")
-    found = certificate.decode(ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode()))
+    return certificate.decode(ssl.PEM_cert_to_DER_cert(issued.cert_chain_pems[0].bytes().decode()))
+
+
+@pytest.mark.parametrize(
+    ("dates", "words"),
+    [
+        ({"not_before": 4e9, "not_after": 5e9}, "is not valid before 2096-10-02"),
+        ({"not_before": 1e9, "not_after": 1.1e9}, "expired on 2004-11-09"),
+    ],
+)
+def test_a_certificate_that_is_early_is_not_called_expired(dates, words):
+    assert tls._out_of_date(replace(decoded(), **dates)) == words
+
+
+def test_a_certificate_is_decoded_without_a_library_and_without_a_disk(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/proc")
+    found = decoded()
     assert found.names == ("events.pagerduty.com",)
     assert found.issuer.startswith("O=Corp")
     assert found.not_before < time.time() < found.not_after

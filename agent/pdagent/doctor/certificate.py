@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import ssl
-import tempfile
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -59,10 +58,11 @@ def decode(der: bytes) -> Certificate:
 
     The standard library decodes only files, by a function without a public name.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "certificate.pem")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(ssl.DER_cert_to_PEM_cert(der))
+    # In memory: a disk that is full must not look like a bad certificate.
+    with open(os.memfd_create("certificate"), "w", encoding="ascii") as file:
+        file.write(ssl.DER_cert_to_PEM_cert(der))
+        file.flush()
+        path = f"/proc/self/fd/{file.fileno()}"
         fields = cast("dict[str, Any]", ssl._ssl._test_decode_cert(path))  # type: ignore[attr-defined]
     return Certificate(
         subject=_name(fields["subject"]),

@@ -160,11 +160,16 @@ def _broken(
     if done.code == _HOSTNAME and leaf:
         return _wrong_host(destination, leaf, detail)
     if done.code in DATE_ERRORS and leaf:
-        when = time.strftime("%Y-%m-%d", time.gmtime(leaf.not_after))
         return _tls_failure(
-            destination, f"the certificate of {destination.host} expired on {when}", detail
+            destination, f"the certificate of {destination.host} {_out_of_date(leaf)}", detail
         )
     return _tls_failure(destination, f"the TLS handshake fails: {done.error}", detail)
+
+
+def _out_of_date(leaf: Certificate) -> str:
+    early = time.time() < leaf.not_before
+    day = time.strftime("%Y-%m-%d", time.gmtime(leaf.not_before if early else leaf.not_after))
+    return f"is not valid before {day}" if early else f"expired on {day}"
 
 
 def _unknown_ca(destination: Destination, done: Handshake, detail: dict[str, Any]) -> Finding:
