@@ -14,10 +14,11 @@ from types import SimpleNamespace
 import pytest
 import trustme
 
-from pdagent.doctor import bundle, certificate, dnsquery, isolate, outqueue, tls, units
+from pdagent.doctor import bundle, certificate, dnsquery, isolate, outqueue, proxy, tls, units
 from pdagent.doctor.basic import keys, misshapen, tail
 from pdagent.doctor.check import Result
 from pdagent.doctor.destinations import destination, parse_proxy
+from pdagent.doctor.host import Context
 from pdagent.doctor.redact import Redactor
 from pdagent.doctor.service import epoch, span
 from pdagent.outqueue import layout
@@ -65,6 +66,17 @@ def test_no_proxy_exempts_a_host(no_proxy_set, exempt):
 def test_a_proxy_variable_is_read_as_requests_reads_it(named, shown, problem):
     proxy = parse_proxy(named)
     assert (str(proxy), proxy.problem) == (shown, problem)
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "all_proxy"])
+def test_the_variable_that_is_to_be_corrected_is_the_one_that_is_set(no_proxy_set, name):
+    no_proxy_set.setenv(name.upper(), "ftp://proxy.local:8118")
+    here = SimpleNamespace(
+        environment=(dict(os.environ), "process 1"), service_command="{} pdagent".format
+    )
+    found = proxy.config(Context(here, (destination("events", URL),)), {})
+    assert found.fix.startswith(f"correct {name} where")
+    assert f"({name})=" in found.command
 
 
 class NameServer:

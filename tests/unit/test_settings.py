@@ -267,7 +267,12 @@ def test_a_file_one_may_not_read_is_named_too(write, as_nobody):
         ("[Main]\n[Other]\nx = y\n", "2: section [Other] is ignored; keys belong in [Main]"),
         (
             "[Main]\nheartbeat_url = http://127.0.0.1/\n",
-            "2: heartbeat_url is not https: integration keys travel in clear",
+            "2: heartbeat_url is not https: what is sent there can be read on the way",
+        ),
+        (
+            "[Main]\nhttps_proxy = http://proxy.local:8118\n",
+            "2: unknown key https_proxy; a proxy is set in the daemon's environment,"
+            " see pdagentd(8)",
         ),
     ],
 )

@@ -52,6 +52,12 @@ def _without_proxy(context: Context) -> str:
     return f"no_proxy exempts {', '.join(one.host for one in context.destinations)}"
 
 
+def _name(context: Context) -> str:
+    """Return the variable that names the events' proxy: the URL's own comes before all_proxy."""
+    own = "https_proxy" if context.events.tls else "http_proxy"
+    return "all_proxy" if not proxy_variable(context, own) else own
+
+
 def proxy_variable(context: Context, name: str) -> str:
     """Return a proxy variable of the daemon's environment, in either case."""
     return variable(context.host.environment[0], name)
@@ -95,8 +101,8 @@ def _proxy_failure(
         FAIL,
         seen,
         expected=expected,
-        fix="correct https_proxy where the service gets its environment",
-        command=set_variable(context, "https_proxy", right),
+        fix=f"correct {_name(context)} where the service gets its environment",
+        command=set_variable(context, _name(context), right),
         detail={"ways": dict(ways)},
         guide="environment-variables",
     )
@@ -118,7 +124,7 @@ def dns(context: Context, _results: Results) -> Finding:
         return skip(_NO_PROXY)
     finding = find_names(context.proxied())
     if finding.status == FAIL:
-        return replace(finding, fix=f"{finding.fix}; or correct the name in https_proxy")
+        return replace(finding, fix=f"{finding.fix}; or correct the name in {_name(context)}")
     return finding
 
 
@@ -175,7 +181,7 @@ _REFUSALS = {
 def _refusal_command(context: Context, status: int, destination: Destination) -> str:
     proxy = destination.proxy
     if status == 407 and proxy:
-        return set_variable(context, "https_proxy", _with_user(proxy))
+        return set_variable(context, _name(context), _with_user(proxy))
     return f"curl -v --proxy {proxy} https://{destination}/"
 
 
