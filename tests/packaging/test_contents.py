@@ -137,6 +137,12 @@ def test_every_command_has_a_manual_page_with_all_its_options(installed: Path) -
         assert [option for option in options if option not in plain] == []
 
 
+def test_manual_quotes_what_is_one_word_with_a_blank_in_it(tmp_path: Path) -> None:
+    run(COMMON / "man" / "generate", tmp_path)
+    text = run("mandoc", "-Tascii", "-O", "width=200", tmp_path / "pd-send.1")
+    assert "--link 'url [text]'" in re.sub(".\x08", "", text)
+
+
 def test_manual_has_every_configuration_key_with_its_default(installed: Path) -> None:
     text = run("mandoc", "-Tascii", installed / "usr/share/man/man5/pdagent.conf.5")
     plain = re.sub(r"\s+", " ", re.sub(r".\x08", "", text))
