@@ -27,6 +27,11 @@ def test_status_tells_a_stopped_service(pdagent):
     assert pdagent("status") == STOPPED
 
 
+def test_stopped_service_leaves_nothing_in_run(host, pdagent):
+    assert pdagent("stop") == 0
+    assert host.check_output("find /run/pdagent -type f") == ""
+
+
 def test_status_tells_a_daemon_that_died(host, pdagent):
     host.check_output("pkill -KILL -u pdagent -f pdagentd; sleep 0.2")
     assert pdagent("status") == DEAD_WITH_PID_FILE
