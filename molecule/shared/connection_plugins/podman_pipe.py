@@ -42,5 +42,8 @@ class Connection(podman.Connection):
     def exec_command(self, cmd, in_data=None, sudoable=False):
         """Run a shell command in the container; return its exit code, output and errors."""
         ConnectionBase.exec_command(self, cmd, in_data=in_data, sudoable=sudoable)
-        interactive = ["--interactive"] if in_data else []
-        return self._podman(["exec", *interactive], ["/bin/sh", "-c", cmd], in_data)
+        if not in_data:
+            return self._podman(["exec"], ["/bin/sh", "-c", cmd])
+        # podman now and then loses the words of a command that ends before its input does.
+        to_the_end = f"{cmd}\ncode=$?; cat > /dev/null; exit $code"
+        return self._podman(["exec", "--interactive"], ["/bin/sh", "-c", to_the_end], in_data)
