@@ -122,13 +122,25 @@ def test_no_existing_file_is_replaced(queue):
         for state in ("tmp", "pdq"):
             with open(f"{queue}/{state}/{name}", "w") as file:
                 file.write("mine")
-    clock = iter([NOW_NS, NOW_NS, NOW_NS + 5000])
+    clock = iter([NOW_NS, NOW_NS, NOW_NS, NOW_NS + 5000])
 
     name = submit(queue, clock=lambda: next(clock))
 
     assert name == layout.name(NOW_NS // 1000 + 5, KEY)
     assert content(queue, taken[0]) == b"mine"
     assert files(queue) == {**NOTHING, "tmp": taken, "pdq": [*taken, name]}
+
+
+def test_a_program_may_submit_as_often_as_it_likes(queue, tmp_path, as_nobody):
+    os.mkfifo(tmp_path / "wake")
+    reader = os.open(tmp_path / "wake", os.O_RDONLY | os.O_NONBLOCK)
+    before = set(os.listdir("/proc/self/fd"))
+
+    submit(queue, wake_fifo=str(tmp_path / "wake"))
+    as_nobody(lambda: submit(queue))
+
+    assert set(os.listdir("/proc/self/fd")) <= before
+    os.close(reader)
 
 
 @pytest.mark.parametrize("state", ["tmp", "pdq"])

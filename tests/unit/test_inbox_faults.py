@@ -13,7 +13,7 @@ import stat
 
 import pytest
 
-from pdagent.outqueue import inbox
+from pdagent.outqueue import inbox, ledger
 from pdagent.outqueue.inbox import COULD_NOT, REFUSED, Limits, SubmitError
 
 CALLS = (
@@ -144,3 +144,4 @@ def test_an_interrupt_while_syncing_leaves_nothing_in_the_queue(monkeypatch, que
         submit_with(monkeypatch, queue, faults)
 
     assert [os.listdir(f"{queue}/{state}") for state in ("tmp", "pdq")] == [[], []]
+    assert ledger.queued_bytes(queue) == 0
