@@ -35,3 +35,14 @@ def test_answers_nobody_waits_for_are_removed(tmp_path: Path) -> None:
         os.utime(path, (NOW - age, NOW - age))
     Answers(str(tmp_path)).sweep(NOW)
     assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_an_answer_that_goes_during_the_sweep_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "old.json"
+    old.touch()
+    os.utime(old, (NOW - 601, NOW - 601))
+    monkeypatch.setattr(os, "listdir", lambda _path: ["gone.json", "old.json"])
+    Answers(str(tmp_path)).sweep(NOW)
+    assert not old.exists()

@@ -98,6 +98,15 @@ def test_a_delivered_event_goes_to_suc(tmp_path: Path) -> None:
     assert bench.sender.last_success["key"] == "...wxyz"
 
 
+def test_the_next_event_of_a_key_is_sent_when_the_one_before_it_was_moved(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    deliver, moved = bench.wire.deliver, []
+    bench.wire.deliver = lambda *sent: (moved.append(bench.names("suc")), deliver(*sent))[1]  # type: ignore[method-assign]
+    names = [bench.put(number) for number in range(3)]
+    bench.run(lambda: len(bench.names("suc")) == 3)
+    assert moved == [names[:0], names[:1], names[:2]]
+
+
 def test_a_refused_event_has_reason_and_answer(tmp_path: Path) -> None:
     bench = Bench(tmp_path, NO)
     name = bench.put(1)
@@ -180,6 +189,24 @@ def test_a_defect_costs_a_delay_not_a_thread(
     bench.run(lambda: bench.names("pdq") == [])
     assert bench.delivery.retried["internal"] == 1
     assert "Cannot process event 0000000000000001_...wxyz.txt" in caplog.text
+
+
+def test_a_defect_after_the_answer_neither_repeats_the_event_nor_blames_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    settle, defects = bench.outbox.settle, [RuntimeError("a defect")]
+
+    def settle_badly_once(name: str, to: str) -> bool:
+        if defects:
+            raise defects.pop()
+        return settle(name, to)
+
+    monkeypatch.setattr(bench.outbox, "settle", settle_badly_once)
+    _, second = bench.put(1), bench.put(2)
+    bench.run(lambda: bench.names("suc") == [second])
+    assert len(bench.wire.sent) == 2
+    assert bench.delivery.retried == {}
 
 
 def test_a_disk_that_cannot_be_read_keeps_the_event(
