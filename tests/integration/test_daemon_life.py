@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -131,6 +132,7 @@ def test_in_the_background_it_returns_when_ready(host: Host, emulator: RunningEm
     pid_file = host.directory / "run" / "pdagentd.pid"
     pid = int(pid_file.read_text())
     try:
+        assert stat.S_IMODE(pid_file.stat().st_mode) == 0o644  # who asks for the status reads it
         host.put(trigger(1))
         emulator.wait_for(1)
         again = daemon(host)

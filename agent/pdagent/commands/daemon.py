@@ -11,7 +11,7 @@ from typing import Callable
 from pdagent import __version__, startup
 from pdagent.commands.console import complain
 from pdagent.commands.options import FLAG, Command, Option
-from pdagent.files import remove
+from pdagent.files import remove, write_text
 from pdagent.settings import AGENT_WILL_QUIT, Settings, SettingsError, load
 from pdagent.submission import CONFIG_VARIABLE
 
@@ -170,8 +170,8 @@ def _background_main(settings: Settings, path: str, as_root: bool, teller: int) 
         os.dup2(null, fd)
 
     def ready() -> None:
-        with open(settings.pid_file, "w", encoding="ascii") as file:
-            file.write(f"{os.getpid()}\n")
+        # For all to read: anyone may ask for "service pdagent status".
+        write_text(settings.pid_file, f"{os.getpid()}\n", 0o644)
         _tell(teller, "ready")
 
     try:
