@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 
-from pdagent.doctor import dnsquery, host, probe
+from pdagent.doctor import dnsquery, host, probe, resolvers
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, skip
 from pdagent.doctor.destinations import EVENTS, Destination
 from pdagent.doctor.host import Context
@@ -20,7 +20,6 @@ CONNECT_SECONDS = 5.0
 LOOKUP_SECONDS = 5.5
 _PING_ANSWERED, _PING_SILENCE = 0, 1  # exit codes of ping(8)
 ANY_SOURCE = "0.0.0.0"  # noqa: S104 - the setting's default; never listened on
-_EDIT_RESOLVERS = "sudoedit /etc/resolv.conf"
 
 
 def dns(context: Context, _results: Results) -> Finding:
@@ -84,7 +83,7 @@ def _explain(lookup: probe.Lookup) -> tuple[str, str, str]:
     answer = answers.get(first, lookup.error)
     seen, fix = _EXPLANATIONS.get(answer, _OTHER_ANSWER)
     words = {"name": lookup.host, "server": first, "answer": answer}
-    return seen.format(**words), fix.format(**words), _resolver_command(first, answer, good)
+    return seen.format(**words), fix.format(**words), resolvers.command(first, answer, good)
 
 
 _OTHER_ANSWER = (
@@ -113,23 +112,6 @@ _EXPLANATIONS = {
         "start the resolver there, or name another",
     ),
 }
-
-
-def _resolver_command(server: str, answer: str, good: Sequence[str]) -> str:
-    if good:
-        return f"sudo sed -i '/^nameserver {server}$/d' /etc/resolv.conf"
-    if server.startswith("127.") and answer in (dnsquery.CLOSED, dnsquery.SERVFAIL):
-        local = next((one for one in _LOCAL_RESOLVERS if shutil.which(one[0])), None)
-        return f"sudo service {local[1]} restart" if local else _EDIT_RESOLVERS
-    return _EDIT_RESOLVERS
-
-
-_LOCAL_RESOLVERS = (
-    ("resolvectl", "systemd-resolved"),
-    ("dnsmasq", "dnsmasq"),
-    ("unbound", "unbound"),
-    ("named", "named"),
-)
 
 
 def route(context: Context, results: Results) -> Finding:
@@ -344,7 +326,9 @@ def ping(context: Context, results: Results) -> Finding:
     times = re.search(r"= [\d.]+/([\d.]+)/", words)
     if not times:
         return ok(f"{peer} gave no answer to ICMP, which is often filtered")
-    return ok(f"{peer} answers ICMP in {float(times.group(1)):.1f} ms")
+    lost = re.search(r"([\d.]+)%", words)
+    loss = f", {lost.group(1)} % of the packets are lost" if lost and float(lost.group(1)) else ""
+    return ok(f"{peer} answers ICMP in {float(times.group(1)):.1f} ms{loss}")
 
 
 CHECKS = (
