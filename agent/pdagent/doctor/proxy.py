@@ -22,7 +22,7 @@ def config(context: Context, _results: Results) -> Finding:
     proxied = context.proxied()
     ways = {one.host: str(one.proxy) if one.proxy else "direct" for one in context.destinations}
     if not proxied:
-        return ok(_without_proxy(context), ways=ways)
+        return _without_proxy(context, ways)
     wrong = next((one.proxy for one in proxied if one.proxy and one.proxy.problem), None)
     if wrong:
         return _proxy_failure(
@@ -45,17 +45,34 @@ def config(context: Context, _results: Results) -> Finding:
     return ok("; ".join(f"{name} via {way}" for name, way in ways.items()), ways=ways)
 
 
-def _without_proxy(context: Context) -> str:
-    named = [name for name in PROXY_NAMES[:3] if proxy_variable(context, name)]
-    if not named:
-        return _NO_PROXY
-    return f"no_proxy exempts {', '.join(one.host for one in context.destinations)}"
+def _without_proxy(context: Context, ways: Mapping[str, str]) -> Finding:
+    own = _own_name(context)
+    if proxy_variable(context, own) or proxy_variable(context, "all_proxy"):
+        hosts = ", ".join(one.host for one in context.destinations)
+        return ok(f"no_proxy exempts {hosts}", ways=ways)
+    other = "http_proxy" if own == "https_proxy" else "https_proxy"
+    if not proxy_variable(context, other):
+        return ok(_NO_PROXY, ways=ways)
+    where = units.origin_of(other)
+    return Finding(
+        WARN,
+        f"{other} is set and {own} is not, so events go out without a proxy",
+        expected=f"{own}, if the network needs a proxy",
+        fix=f"set {own} beside it",
+        command=f"sudoedit {where} && {take(context, where)}",
+        detail={"ways": dict(ways)},
+    )
+
+
+def _own_name(context: Context) -> str:
+    """Return the variable that counts for the events' URL."""
+    return "https_proxy" if context.events.tls else "http_proxy"
 
 
 def _name(context: Context) -> str:
     """Return the variable that names the events' proxy: the URL's own comes before all_proxy."""
-    own = "https_proxy" if context.events.tls else "http_proxy"
-    return "all_proxy" if not proxy_variable(context, own) else own
+    own = _own_name(context)
+    return own if proxy_variable(context, own) else "all_proxy"
 
 
 def proxy_variable(context: Context, name: str) -> str:
@@ -110,12 +127,15 @@ def _proxy_failure(
 
 def set_variable(context: Context, name: str, value: str) -> str:
     """Return the command that sets a variable of the service and has the daemon take it."""
-    host = context.host
     where = units.origin_of(name)
-    restart = host.service_command("restart")
-    reload = "sudo systemctl daemon-reload && " if where.endswith(".conf") else ""
     edit = f"sudo sed -i -E 's|({name})=[^\" ]*|\\1={value}|I' {where}"
-    return f"{edit} && {reload}{restart}"
+    return f"{edit} && {take(context, where)}"
+
+
+def take(context: Context, where: str) -> str:
+    """Return the command that has the daemon take what was changed in a file of its service."""
+    reload = "sudo systemctl daemon-reload && " if where.endswith(".conf") else ""
+    return reload + context.host.service_command("restart")
 
 
 def dns(context: Context, _results: Results) -> Finding:

@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from pdagent.doctor import basic, certificate, probe
+from pdagent.doctor import basic, certificate, probe, units
 from pdagent.doctor.certificate import Certificate
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, skip
 from pdagent.doctor.destinations import Destination
 from pdagent.doctor.host import Context
 from pdagent.doctor.network import addresses_of
+from pdagent.doctor.proxy import take
 from pdagent.trust import Trust, TrustError
 
 HANDSHAKE_SECONDS = 5.0
@@ -27,6 +28,8 @@ DAY = 86400
 DATE_ERRORS = (9, 10)  # not yet valid, expired
 _HOSTNAME = 62
 _UNKNOWN_CA = (2, 18, 19, 20, 21)
+
+_STORE_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 # Where a host's own administrator adds certificate authorities.
 _LOCAL_CA_FILES = (
@@ -155,6 +158,8 @@ def _broken(
     context: Context, destination: Destination, done: Handshake, detail: dict[str, Any]
 ) -> Finding:
     leaf = done.chain[0] if done.chain else None
+    if done.code in _UNKNOWN_CA and not context.settings.ca_file and _trusts_nobody():
+        return _no_authorities(context, detail)
     if done.code in _UNKNOWN_CA and leaf:
         return _unknown_ca(destination, done, detail)
     if done.code == _HOSTNAME and leaf:
@@ -170,6 +175,37 @@ def _out_of_date(leaf: Certificate) -> str:
     early = time.time() < leaf.not_before
     day = time.strftime("%Y-%m-%d", time.gmtime(leaf.not_before if early else leaf.not_after))
     return f"is not valid before {day}" if early else f"expired on {day}"
+
+
+def _trusts_nobody() -> bool:
+    """Tell whether OpenSSL finds no certificate where it looks for the system's."""
+    paths = ssl.get_default_verify_paths()  # None for what is not there
+    bundle = bool(paths.cafile) and os.path.getsize(paths.cafile) > 0
+    return not bundle and not (paths.capath and os.listdir(paths.capath))
+
+
+def _no_authorities(context: Context, detail: dict[str, Any]) -> Finding:
+    fix, command = _refill_store(context)
+    return Finding(
+        FAIL,
+        "the agent trusts nobody: there is no CA certificate where it looks for the system's",
+        expected="a trust store with the public CAs",
+        fix=fix,
+        command=command,
+        detail=detail,
+    )
+
+
+def _refill_store(context: Context) -> tuple[str, str]:
+    variable = next((name for name in _STORE_VARIABLES if os.environ.get(name)), "")
+    if variable:
+        where = units.origin_of(variable)
+        fix = f"correct {variable} where the service gets its environment, or remove it"
+        return fix, f"sudoedit {where} && {take(context, where)}"
+    fix = "have the system make its trust store anew"
+    if os.path.isdir("/etc/pki/ca-trust"):
+        return fix, "sudo update-ca-trust"
+    return fix, "sudo update-ca-certificates --fresh"
 
 
 def _unknown_ca(destination: Destination, done: Handshake, detail: dict[str, Any]) -> Finding:
