@@ -14,16 +14,27 @@ from types import SimpleNamespace
 import pytest
 import trustme
 
-from pdagent.doctor import bundle, certificate, dnsquery, isolate, outqueue, proxy, tls, units
+from pdagent.doctor import (
+    bundle,
+    certificate,
+    dnsquery,
+    isolate,
+    network,
+    outqueue,
+    proxy,
+    tls,
+    units,
+)
 from pdagent.doctor.basic import keys, misshapen, tail
-from pdagent.doctor.check import Result
+from pdagent.doctor.check import Result, ok
 from pdagent.doctor.destinations import destination, parse_proxy
 from pdagent.doctor.host import Context
 from pdagent.doctor.redact import Redactor
 from pdagent.doctor.service import epoch, span
 from pdagent.outqueue import layout
 
-URL = "https://events.pagerduty.com/v2/enqueue"
+HOST = "events.pagerduty.com"
+URL = f"https://{HOST}/v2/enqueue"
 
 
 @pytest.fixture
@@ -68,15 +79,47 @@ def test_a_proxy_variable_is_read_as_requests_reads_it(named, shown, problem):
     assert (str(proxy), proxy.problem) == (shown, problem)
 
 
-@pytest.mark.parametrize("name", ["https_proxy", "all_proxy"])
-def test_the_variable_that_is_to_be_corrected_is_the_one_that_is_set(no_proxy_set, name):
-    no_proxy_set.setenv(name.upper(), "ftp://proxy.local:8118")
+def around():
+    """What a check knows of a daemon with this process's environment."""
     here = SimpleNamespace(
         environment=(dict(os.environ), "process 1"), service_command="{} pdagent".format
     )
-    found = proxy.config(Context(here, (destination("events", URL),)), {})
+    return Context(here, (destination("events", URL),))
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "all_proxy"])
+def test_the_variable_that_is_to_be_corrected_is_the_one_that_is_set(no_proxy_set, name):
+    no_proxy_set.setenv(name.upper(), "ftp://proxy.local:8118")
+    found = proxy.config(around(), {})
     assert found.fix.startswith(f"correct {name} where")
     assert f"({name})=" in found.command
+
+
+@pytest.mark.parametrize(
+    ("variables", "status", "words"),
+    [
+        ({}, "ok", "no proxy is set for the daemon"),
+        ({"http_proxy": "http://p:1"}, "warn", "http_proxy is set and https_proxy is not"),
+        ({"HTTPS_PROXY": "p:1", "NO_PROXY": "pagerduty.com"}, "ok", f"no_proxy exempts {HOST}"),
+        ({"all_proxy": "p:1", "no_proxy": "*"}, "ok", f"no_proxy exempts {HOST}"),
+    ],
+)
+def test_why_no_proxy_is_used_is_said(no_proxy_set, variables, status, words):
+    for name, value in variables.items():
+        no_proxy_set.setenv(name, value)
+    found = proxy.config(around(), {})
+    assert (found.status, found.summary[: len(words)]) == (status, words)
+
+
+@pytest.mark.parametrize(
+    ("percent", "words"), [("0", "in 1.5 ms"), ("33.3333", "33.3333 % of the packets are lost")]
+)
+def test_packets_that_are_lost_are_told(monkeypatch, percent, words):
+    monkeypatch.setattr(network.shutil, "which", lambda _: "/bin/ping")
+    said = f"3 packets transmitted, {percent}% packet loss, time 402ms\nrtt = 1.1/1.5/1.9/0.3 ms\n"
+    monkeypatch.setattr(network.host, "call", lambda _: (0, said))
+    names = {"net.dns": ok("", hosts={HOST: {"addresses": ["192.0.2.1"]}})}
+    assert network.ping(around(), names).summary.endswith(words)
 
 
 class NameServer:

@@ -71,3 +71,8 @@ def test_what_is_no_event_is_told_before_an_unusual_event(queue):
     found = judge(outqueue.strange, queue)
     assert found.summary == "1 strange entries: pdq/README is no event's name"
     assert "-exec rm" in found.command
+
+
+def test_refused_events_are_looked_at_before_they_are_sent_again(queue):
+    (queue / "err" / layout.name(1, KEY)).write_text("{}")
+    assert judge(outqueue.rejected, queue).command == "sudo pd-queue list --state error"

@@ -195,8 +195,8 @@ def rejected(context: Context, _results: Results) -> Finding:
         WARN,
         f"{count} rejected events, {times} of them: {top}",
         expected="none",
-        fix="correct what sends them, then retry or purge them",
-        command="sudo pd-queue retry -a",
+        fix="see which they are, correct what sends them, then pd-queue retry or purge them",
+        command="sudo pd-queue list --state error",
         detail=detail,
         guide="outqueue-directories",
     )

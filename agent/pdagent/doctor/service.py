@@ -308,12 +308,16 @@ def environment(context: Context, _results: Results) -> Finding:
             f"your shell has {', '.join(shell_only)}, the daemon has not",
             expected="the daemon uses the same proxy, if it needs one",
             fix="give the service the variable if the network needs a proxy",
-            command="sudo systemctl edit pdagent"
-            if context.host.init == SYSTEMD
-            else f"sudoedit {units.environment_file()}",
+            command=f"{_edit_environment(context)} && {context.host.service_command('restart')}",
             detail={"shell_only": shell_only},
         )
     return ok(_described(context), source=context.host.environment[1])
+
+
+def _edit_environment(context: Context) -> str:
+    if context.host.init == SYSTEMD:
+        return "sudo systemctl edit pdagent"
+    return f"sudoedit {units.environment_file()}"
 
 
 def _reload_command(context: Context) -> str:
