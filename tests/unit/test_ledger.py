@@ -108,6 +108,24 @@ def test_a_neighbour_who_keeps_the_lock_stops_nobody(queue, path):
     neighbour.communicate()
 
 
+def test_who_is_at_the_ledger_is_waited_for(queue, path, monkeypatch):
+    code = (
+        "import os, sys; f = open(sys.argv[1], 'r+b', 0); os.lockf(f.fileno(), os.F_LOCK, 0)\n"
+        "print('held', flush=True); sys.stdin.read()\n"
+        "f.write(b'%016d %016d\\n' % (int(sys.argv[2]), 100))"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, path, str(NOW_US + 5)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert other.stdout.readline() == b"held\n"
+    monkeypatch.setattr(ledger.time, "sleep", lambda _seconds: other.communicate())
+
+    assert reserve(queue, NOW_US) == NOW_US + 6
+    assert ledger.queued_bytes(queue) == 110
+
+
 def test_submitters_at_the_same_time_are_counted_once_each(queue):
     work = (
         "import sys, time; from pdagent.outqueue import ledger\n"

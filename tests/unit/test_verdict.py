@@ -85,7 +85,7 @@ def test_400_is_refused_with_message_and_errors() -> None:
 
 
 def test_400_without_a_body_is_refused() -> None:
-    assert verdict(400).outcome == REJECTED
+    assert (verdict(400).outcome, verdict(400).detail) == (REJECTED, "status 400")
 
 
 @pytest.mark.parametrize("status", [401, 402, 404, 405, 410, 413, 414, 415, 422, 431, 451])
@@ -105,6 +105,10 @@ def test_a_web_page_refuses_nothing(status: int) -> None:
     found = verdict(status, LOGIN_PAGE, Content_Type="text/html; charset=utf-8")
     assert found.outcome == NOT_NOW
     assert "web page" in found.detail
+
+
+def test_a_web_page_without_markup_refuses_nothing() -> None:
+    assert verdict(400, b"Bad Request", Content_Type="text/html").outcome == NOT_NOW
 
 
 @pytest.mark.parametrize("status", [403, 429])
