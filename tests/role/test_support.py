@@ -12,6 +12,8 @@ import yaml
 from tests.role.playbook import play
 from tests.role.pretended import play_role
 
+SOURCE = {"pdagent_apt_repository_url": "http://localhost", "pdagent_signing_key": "/key"}
+
 
 @pytest.fixture
 def on_host_with(collections: Path, tmp_path: Path):
@@ -89,27 +91,33 @@ def test_source_that_is_not_described_is_refused(on_host_with, given, missing):
 
 
 def test_test_event_without_a_key_is_refused(on_host_with):
-    source = {"pdagent_apt_repository_url": "http://localhost", "pdagent_signing_key": "/key"}
-    run = on_host_with({}, **source, pdagent_test_event=True)
+    run = on_host_with({}, **SOURCE, pdagent_test_event=True)
     assert run.code == 2
     assert "needs pdagent_integration_key" in run.words
 
 
 def test_value_that_the_init_systems_read_differently_is_refused(on_host_with):
-    source = {"pdagent_apt_repository_url": "http://localhost", "pdagent_signing_key": "/key"}
-    run = on_host_with({}, **source, pdagent_environment={"GREETING": "it's"})
+    run = on_host_with({}, **SOURCE, pdagent_environment={"GREETING": "it's"})
     assert run.code == 2
     assert "the value of GREETING holds a single quote" in run.words
 
 
-def test_password_that_a_download_would_show_is_refused(on_host_with):
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://user:pl4nted@proxy.example.net:3128",
+        "http://user:pl4nted/2@proxy.example.net:3128",
+        "user:pl4nted@proxy.example.net:3128",
+    ],
+)
+def test_password_that_a_download_would_show_is_refused(on_host_with, proxy):
     run = on_host_with(
         {},
         pdagent_install_from="url",
         pdagent_package_urls=["http://localhost/pdagent.deb"],
         pdagent_package_checksums="/SHA256SUMS",
         pdagent_signing_key="/key",
-        pdagent_download_proxy="http://user:pl4nted@proxy.example.net:3128",
+        pdagent_download_proxy=proxy,
     )
     assert run.code == 2
     assert "would print at -vvv" in run.words

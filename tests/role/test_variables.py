@@ -56,32 +56,56 @@ def test_no_setting_is_specified_that_the_agent_does_not_know():
     assert set(specified) == {key.name for key in settings.KEYS}
 
 
-def test_agent_reads_from_the_template_what_was_given(tmp_path: Path, collections: Path):
+@pytest.fixture
+def rendered(tmp_path: Path, collections: Path):
+    """Render templates of the role as on a host with systemd; return the texts."""
+
+    def render(*names: str, **given: object) -> list[str]:
+        tasks = [{"ansible.builtin.set_fact": {"service_mgr": "systemd", "cacheable": True}}]
+        for name in names:
+            files = {"src": f"{variables.ROLE}/templates/{name}.j2", "dest": f"{tmp_path}/{name}"}
+            tasks.append({"ansible.builtin.template": files})
+        known = [f"{variables.ROLE}/{name}/main.yml" for name in ("defaults", "vars")]
+        one = {"hosts": "localhost", "gather_facts": False, "vars_files": known, "tasks": tasks}
+        playbook = tmp_path / "render.yml"
+        playbook.write_text(yaml.safe_dump([one]))
+        run = play(
+            playbook, "-c", "local", collections=collections,
+            ansible_python_interpreter=sys.executable, **given,
+        )  # fmt: skip
+        assert run.code == 0, run.output
+        return [(tmp_path / name).read_text() for name in names]
+
+    return render
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        {"https_proxy": "http://proxy.example.net:3128", "user": "u", "password": "pl4nted"},
+        {"https_proxy": "proxy.example.net:3128", "user": "u", "password": "pl4nted"},
+        {"https_proxy": "http://u:pl4nted/2@proxy.example.net:3128"},
+    ],
+)
+def test_password_in_a_url_is_never_in_the_drop_in_that_all_can_read(rendered, proxy):
+    drop_in, environment = rendered("dropin.conf", "environment", pdagent_proxy=proxy)
+    assert "pl4nted" not in drop_in
+    assert "pl4nted" in environment
+
+
+def test_proxy_without_a_password_is_in_the_drop_in(rendered):
+    proxy = {"https_proxy": "http://proxy.example.net:3128", "no_proxy": ".example.net"}
+    drop_in, environment = rendered("dropin.conf", "environment", pdagent_proxy=proxy)
+    assert 'Environment="https_proxy=http://proxy.example.net:3128"' in drop_in
+    assert "proxy=" not in environment
+
+
+def test_agent_reads_from_the_template_what_was_given(tmp_path: Path, rendered):
     given = {
         key.name: OTHER.get(key.name, OTHER.get(key.kind, key.default)) for key in settings.KEYS
     }
-    written = tmp_path / "pdagent.conf"
-    playbook = tmp_path / "render.yml"
-    template = {"src": f"{variables.ROLE}/templates/pdagent.conf.j2", "dest": str(written)}
-    playbook.write_text(
-        yaml.safe_dump(
-            [
-                {
-                    "hosts": "localhost",
-                    "gather_facts": False,
-                    "vars_files": [f"{variables.ROLE}/vars/main.yml"],
-                    "tasks": [{"ansible.builtin.template": template}],
-                }
-            ]
-        )
-    )
-    run = play(
-        playbook, "-c", "local", inventories=(), collections=collections,
-        pdagent_config=given, pdagent_ca_bundle="",
-        ansible_python_interpreter=sys.executable,
-    )  # fmt: skip
-    assert run.code == 0, run.output
-    read = settings.load(str(written))
+    rendered("pdagent.conf", pdagent_config=given)
+    read = settings.load(str(tmp_path / "pdagent.conf"))
     assert read.warnings == []
     assert {name: getattr(read, name) for name in given} == given
 
