@@ -100,6 +100,20 @@ def test_proxy_without_a_password_is_in_the_drop_in(rendered):
     assert "proxy=" not in environment
 
 
+def test_every_switch_is_taken_as_one_though_it_may_be_text():
+    """What -e NAME=false on a command line gives is a text, and any text is true."""
+    switches = [name for name, spec in variables.argument_specs().items() if spec["type"] == "bool"]
+    used = re.compile(rf"\b(?:{'|'.join(switches)})\b(?! \| bool| is on,)")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in variables.ROLE.rglob("*.yml")
+        if path.parent.name in ("tasks", "handlers", "vars")
+        for line in path.read_text().splitlines()
+        if used.search(line)
+    ]
+    assert found == []
+
+
 def test_agent_reads_from_the_template_what_was_given(tmp_path: Path, rendered):
     given = {
         key.name: OTHER.get(key.name, OTHER.get(key.kind, key.default)) for key in settings.KEYS

@@ -32,7 +32,8 @@ def test_files_are_shown_only_when_a_diff_is_asked_for(first):
 
 
 def test_unhealthy_host_is_not_asked_when_verification_is_off(well):
-    run = well.rollout(*FLEET, **DEAD_PROXY, pdagent_verify=False)
+    off = ("-e", "pdagent_verify=false")  # as a person types it, which makes it a text
+    run = well.rollout(*FLEET, options=off, **DEAD_PROXY)
     assert run.code == 0, run.output
     assert run.words.count("not asked") == len(FLEET)
     assert "Verify |" not in run.output
