@@ -70,7 +70,8 @@ def test_purged_leaves_the_host_as_it_was_but_for_the_user(before, purged, host)
     assert purged[host] == before[host]
 
 
-def test_removing_again_changes_nothing(purged, testbed):
-    again = testbed.play(UNINSTALL, pdagent_state="purged")
+def test_removing_again_changes_nothing_and_needs_nothing_that_installs(purged, testbed):
+    wrong = {"pdagent_environment": {"NOT-A-NAME": "it's"}, "pdagent_test_event": True}
+    again = testbed.play(UNINSTALL, pdagent_state="purged", **wrong)
     assert again.code == 0, again.output
     assert set(again.changed.values()) == {0}

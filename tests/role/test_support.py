@@ -96,10 +96,25 @@ def test_test_event_without_a_key_is_refused(on_host_with):
     assert "needs pdagent_integration_key" in run.words
 
 
-def test_value_that_the_init_systems_read_differently_is_refused(on_host_with):
-    run = on_host_with({}, **SOURCE, pdagent_environment={"GREETING": "it's"})
+@pytest.mark.parametrize(
+    ("name", "variables"),
+    [
+        ("GREETING", {"pdagent_environment": {"GREETING": "it's"}}),
+        ("GREETING-2", {"pdagent_environment": {"GREETING-2": "hello"}}),
+        ("no_proxy", {"pdagent_proxy": {"no_proxy": "a.example.net,\nb.example.net"}}),
+    ],
+)
+def test_variable_that_the_init_systems_read_differently_is_refused(on_host_with, name, variables):
+    run = on_host_with({}, **SOURCE, **variables)
     assert run.code == 2
-    assert "the value of GREETING holds a single quote" in run.words
+    assert f"{name} in pdagent_environment or pdagent_proxy cannot be written" in run.words
+
+
+def test_switch_that_is_off_as_text_is_off(on_host_with):
+    """As -e pdagent_test_event=false on a command line gives it."""
+    bad = {"GREETING": "it's"}
+    run = on_host_with({}, **SOURCE, pdagent_test_event="false", pdagent_environment=bad)
+    assert "GREETING in pdagent_environment" in run.words
 
 
 @pytest.mark.parametrize(
