@@ -76,9 +76,20 @@ def test_password_of_the_download_proxy_is_for_root_alone(traffic, testbed, host
 
 def test_download_proxy_that_is_no_longer_wanted_goes(traffic, testbed):
     wanted = {"pdagent_proxy": VARIABLES["pdagent_proxy"]}
-    run = testbed.rollout(*FLEET, **wanted)
+    run = testbed.rollout(*FLEET, options=("--diff",), **wanted)
     assert run.code == 0, run.output
+    assert "pl4nted" not in run.output
     configured = "grep -rl download-proxy /etc/apt /etc/yum.repos.d 2>/dev/null"
     assert [testbed.shell(host, configured) for host in FLEET] == [""] * len(FLEET)
     again = testbed.rollout(*FLEET, **wanted)
     assert again.changed == dict.fromkeys(FLEET, 0), again.output
+
+
+def test_download_proxy_without_a_password_is_no_secret(traffic, testbed):
+    """An unreadable file makes apt complain to every ordinary user who asks it anything."""
+    proxy = "http://download-proxy.pdagent.test:3129"
+    run = testbed.rollout(*FLEET, **{**VARIABLES, "pdagent_download_proxy": proxy})
+    assert run.code == 0, run.output
+    files = "/etc/apt/apt.conf.d/80pdagent-proxy /etc/yum.repos.d/pdagent.repo"
+    for host in FLEET:
+        assert testbed.shell(host, f"stat -c %a {files} 2>/dev/null") == "644\n"
