@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -118,6 +119,13 @@ def test_package_that_is_not_on_the_controller_is_named(clean, release):
     assert nothing_reached(clean)
 
 
+def test_dry_run_on_a_clean_host_passes_and_fetches_nothing(clean, release):
+    for variables in (release.files(), release.urls("packages.pdagent.test")):
+        run = clean.rollout(*BOTH, options=("--check",), **variables)
+        assert run.code == 0, run.output
+        assert nothing_reached(clean)
+
+
 def test_repository_that_the_key_did_not_sign_installs_nothing(clean, tmp_path):
     run = clean.rollout(*BOTH, pdagent_signing_key=str(another_key(tmp_path)))
     assert run.code != 0
@@ -147,6 +155,24 @@ def test_checksums_that_the_key_did_not_sign_are_refused(clean, release):
         assert nothing_reached(clean)
 
 
+def test_every_hosts_own_checksums_have_to_be_signed(clean, release, tmp_path):
+    """The first host's are good, the second's vouch for a package that was tampered with."""
+    forged = Release(tmp_path / "forged")
+    with forged.packages["rpm"].open("ab") as package:
+        package.write(b"!")
+    signature = forged.directory / "SHA256SUMS.asc"
+    signed = signature.read_text()
+    forged.write_checksums()
+    signature.write_text(signed)
+    own = {DEB: release.files(), RPM: forged.files()}
+    extra = tmp_path / "own.json"
+    extra.write_text(json.dumps({"pdagent": {"hosts": own}}))
+    run = clean.rollout(*BOTH, inventories=(extra, *clean.inventories))
+    assert run.code != 0
+    assert f"{forged.checksums} carries no good signature of" in run.words
+    assert [clean.version(host) for host in BOTH] == [CURRENT, ""]
+
+
 def test_package_is_downloaded_from_a_url_through_the_download_proxy(clean, release):
     proxy = {"pdagent_download_proxy": "http://download-proxy.pdagent.test:3129"}
     before = len(clean.downloads())
@@ -154,6 +180,17 @@ def test_package_is_downloaded_from_a_url_through_the_download_proxy(clean, rele
     assert run.code == 0, run.output
     assert {host: clean.version(host) for host in BOTH} == dict.fromkeys(BOTH, CURRENT)
     assert set(clean.downloads()[before:]) == {clean.address("download-proxy")}
+
+
+def test_download_that_the_checksums_do_not_name_is_refused(clean, release):
+    variables = release.urls("packages.pdagent.test")
+    release.packages = {"rpm": release.packages["rpm"]}
+    release.write_checksums()
+    run = clean.rollout(DEB, **variables)
+    assert run.code != 0
+    deb = f"pdagent_{CURRENT}-1_all.deb"
+    assert f"{release.checksums} has no checksum of {deb}, so nothing was installed." in run.words
+    assert nothing_reached(clean)
 
 
 def test_download_that_was_tampered_with_is_refused(clean, release):

@@ -117,6 +117,18 @@ def test_switch_that_is_off_as_text_is_off(on_host_with):
     assert "GREETING in pdagent_environment" in run.words
 
 
+def test_signing_key_that_is_not_on_the_controller_is_named(on_host_with, tmp_path):
+    run = on_host_with(
+        {},
+        pdagent_install_from="url",
+        pdagent_package_urls=["http://localhost/pdagent.deb"],
+        pdagent_package_checksums=str(tmp_path / "SHA256SUMS"),
+        pdagent_signing_key="/nowhere/key.asc",
+    )
+    assert run.code == 2
+    assert "gpg says: gpg: can't open '/nowhere/key.asc'" in run.words
+
+
 @pytest.mark.parametrize(
     "proxy",
     [
