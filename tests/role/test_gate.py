@@ -36,6 +36,8 @@ def test_unreachable_canary_stops_the_rollout(roll_out):
     assert NEXT not in run.changed
     assert "a-lost-host lost - unreachable" in run.words
     assert "Hosts tried: 1 (not well: 1); not touched: 1." in run.words
+    assert "Nothing was done on the other 1." in run.words
+    assert f"{NEXT} " not in run.words.split("HOST RESULT")[1]
 
 
 def test_canary_without_python_stops_the_rollout(roll_out):
@@ -71,8 +73,8 @@ def test_well_canary_lets_the_rest_follow(roll_out):
     assert f"{NEXT} well" in run.words
 
 
-def test_tolerated_canary_lets_the_rest_follow_and_is_named(roll_out):
+def test_tolerated_canary_lets_the_rest_follow_and_is_named_last(roll_out):
     run = roll_out("a-lost-host", tolerance=100, **NOWHERE)
     assert run.code == 0, run.output
-    assert "a-lost-host lost - unreachable" in run.words
-    assert f"{NEXT} well" in run.words
+    table = run.words.split("HOST RESULT")[1]
+    assert table.index(f"{NEXT} well") < table.index("a-lost-host lost - unreachable")
