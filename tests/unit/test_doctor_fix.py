@@ -24,6 +24,11 @@ COPY = "/usr/share/pdagent/service/pdagent.service"
             for folder in ("/usr/lib/systemd/system", "/lib/systemd/system")
         ),
         ("sudo /usr/share/pdagent/state-dirs", (("/usr/share/pdagent/state-dirs",),)),
+        (
+            "sudo update-rc.d pdagent enable && sudo service pdagent start",
+            (("update-rc.d", "pdagent", "enable"), ("service", "pdagent", "start")),
+        ),
+        ("sudo chkconfig pdagent on", (("chkconfig", "pdagent", "on"),)),
     ],
 )
 def test_a_listed_command_is_run_step_by_step(command, steps):

@@ -22,8 +22,8 @@ SAFE = (
     (r"systemctl enable --now pdagent", "start the agent now and at every boot"),
     (r"systemctl (start|restart) pdagent", "start the agent"),
     (r"service pdagent (start|restart)", "start the agent"),
-    (r"update-rc\.d pdagent defaults", "start the agent at every boot"),
-    (r"chkconfig --add pdagent", "start the agent at every boot"),
+    (r"update-rc\.d pdagent (defaults|enable)", "start the agent at every boot"),
+    (r"chkconfig (--add pdagent|pdagent on)", "start the agent at every boot"),
     (r"chmod 755 /etc/init\.d/pdagent", "make the init script executable"),
     (r"/usr/share/pdagent/state-dirs", "make the agent's directories, or mend owner and mode"),
     (

@@ -170,9 +170,13 @@ def _init_script(context: Context) -> Finding:
 
 
 def _enable_script_command() -> str:
+    # What was disabled has links that stop it everywhere, and the defaults leave those alone.
+    disabled = glob.glob("/etc/rc[2345].d/K[0-9][0-9]pdagent")
     if shutil.which("update-rc.d"):
-        return "sudo update-rc.d pdagent defaults && sudo service pdagent start"
-    return "sudo chkconfig --add pdagent && sudo service pdagent start"
+        enable = "update-rc.d pdagent enable" if disabled else "update-rc.d pdagent defaults"
+    else:
+        enable = "chkconfig pdagent on" if disabled else "chkconfig --add pdagent"
+    return f"sudo {enable} && sudo service pdagent start"
 
 
 def running(context: Context, _results: Results) -> Finding:

@@ -203,6 +203,13 @@ SYSV = (
         run("service pdagent stop; update-rc.d -f pdagent remove"),
     ),
     Fault(
+        "SysV: the agent was disabled, and the host was booted",
+        "service.unit",
+        "not started at boot, and it is not running",
+        "sudo update-rc.d pdagent enable && sudo service pdagent start",
+        run("service pdagent stop; update-rc.d pdagent disable"),
+    ),
+    Fault(
         "SysV: the init script is lost",
         "service.unit",
         "is lost",
