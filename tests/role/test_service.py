@@ -8,6 +8,8 @@ from tests.role.conftest import FLEET
 from tests.role.playbook import ROOT
 
 KEY = "0123456789abcdef0123456789abcdef"
+DATA = "/srv/pdagent"
+MOVED = {"pdagent_config": {"data_dir": DATA}}
 QUEUE = "/var/lib/pdagent/outqueue"
 SUBMIT = f"pd-send -k {KEY} -t trigger -d test"
 ENABLED = """
@@ -44,12 +46,14 @@ def restricted(unstarted, testbed):
     """The same hosts, started, with a group of submitters and a CA bundle of their own."""
     for host in FLEET:
         testbed.shell(host, "groupadd pagers; useradd -G pagers pager; useradd other")
-    run = testbed.rollout(
-        *FLEET,
-        pdagent_submit_group="pagers",
-        pdagent_ca_bundle=str(ROOT / ".cache/testbed/pdagent-role/tls/client.pem"),
-    )
-    assert run.code == 0, run.output
+    for options in (("--check",), ()):
+        run = testbed.rollout(
+            *FLEET,
+            options=options,
+            pdagent_submit_group="pagers",
+            pdagent_ca_bundle=str(ROOT / ".cache/testbed/pdagent-role/tls/client.pem"),
+        )
+        assert run.code == 0, run.output
     return run
 
 
@@ -57,6 +61,11 @@ def restricted(unstarted, testbed):
 def test_members_of_the_group_may_submit_and_others_may_not(restricted, testbed, host):
     assert submits(testbed, host, "pager") == "0\n"
     assert submits(testbed, host, "other") == "1\n"
+
+
+@pytest.mark.parametrize("host", FLEET)
+def test_host_that_was_off_starts_at_boot_when_it_is_to(restricted, testbed, host):
+    assert testbed.shell(host, ENABLED).strip() == "enabled"
 
 
 @pytest.mark.parametrize("host", FLEET)
@@ -105,3 +114,27 @@ def test_drift_is_mended(mended, testbed, host):
     ]
     assert "77" not in testbed.shell(host, "cat /etc/pdagent.conf")
     assert submits(testbed, host, "other") == "0\n"
+
+
+@pytest.fixture(scope="module")
+def moved(mended, testbed):
+    """The same hosts with the queue in another place, rolled out twice."""
+    first = testbed.rollout(*FLEET, **MOVED)
+    assert first.code == 0, first.output
+    return testbed.rollout(*FLEET, **MOVED)
+
+
+@pytest.mark.parametrize("host", FLEET)
+def test_queue_is_served_where_it_was_moved_to(moved, testbed, host):
+    assert moved.changed[host] == 0, moved.output
+    sent = testbed.shell(host, f"su other -s /bin/sh -c '{SUBMIT} --wait' >/dev/null; echo $?")
+    assert sent == "0\n"
+    assert KEY in testbed.shell(host, f"ls {DATA}/outqueue/suc")
+
+
+def test_purge_takes_nothing_of_others_from_a_place_that_was_chosen(moved, testbed):
+    for host in FLEET:
+        testbed.shell(host, f"touch {DATA}/somebodys")
+    run = testbed.play("pdagent.agent.uninstall", pdagent_state="purged", **MOVED)
+    assert run.code == 0, run.output
+    assert [testbed.shell(host, f"ls {DATA}") for host in FLEET] == ["somebodys\n"] * len(FLEET)

@@ -124,16 +124,21 @@ def test_agent_reads_from_the_template_what_was_given(tmp_path: Path, rendered):
     assert {name: getattr(read, name) for name in given} == given
 
 
-def test_table_of_directories_is_the_packages_but_for_the_group():
-    wanted = _table(variables.ROLE.parents[1] / "packaging/common/pdagent.tmpfiles")
-    template = _table(variables.ROLE / "templates/tmpfiles.conf.j2")
-    assert template.pop("/var/lib/pdagent/outqueue")[1:3] == ["0710", "pdagent"]
-    assert wanted.pop("/var/lib/pdagent/outqueue")[1:3] == ["0755", "pdagent"]
-    assert template == wanted
+def test_table_of_directories_is_the_packages_but_for_the_group(rendered):
+    (written,) = rendered("tmpfiles.conf", pdagent_submit_group="pagers")
+    queue = "/var/lib/pdagent/outqueue"
+    assert _table(written) == {**_table(PACKAGED), queue: ["d", "0710", "pdagent", "pagers", "-"]}
 
 
-def _table(path: Path) -> dict[str, list[str]]:
-    text = path.read_text().replace("{{ __pdagent_data_dir }}", "/var/lib/pdagent")
+def test_table_of_directories_is_the_packages_but_for_the_place(rendered):
+    (written,) = rendered("tmpfiles.conf", pdagent_config={"data_dir": "/srv/pdagent"})
+    assert _table(written) == _table(PACKAGED.replace("/var/lib/pdagent", "/srv/pdagent"))
+
+
+PACKAGED = (variables.ROLE.parents[1] / "packaging/common/pdagent.tmpfiles").read_text()
+
+
+def _table(text: str) -> dict[str, list[str]]:
     rows = [line.split() for line in text.splitlines() if line[:1] in ("d", "f")]
     return {row[1]: [row[0], *row[2:]] for row in rows}
 
