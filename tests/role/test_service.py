@@ -93,6 +93,22 @@ def mended(restricted, testbed):
     return run
 
 
+@pytest.mark.parametrize(
+    "files", ["/etc/pdagent.conf", "/etc/default/pdagent /etc/sysconfig/pdagent"]
+)
+def test_hosts_lost_before_their_restart_are_restarted_by_the_next_run(mended, testbed, files):
+    """What the role wrote is there, and the daemon, which is older, has not read it."""
+    for host in FLEET:
+        testbed.shell(host, f"sleep 2; touch -c {files}")
+    before = [testbed.shell(host, "pgrep -f bin/pdagentd") for host in FLEET]
+    run = testbed.rollout(*FLEET)
+    assert run.code == 0, run.output
+    assert "has not read what is on the disk" in run.words
+    after = [testbed.shell(host, "pgrep -f bin/pdagentd") for host in FLEET]
+    assert not set(before) & set(after)
+    assert testbed.rollout(*FLEET).changed == dict.fromkeys(FLEET, 0)
+
+
 def test_host_that_failed_half_way_is_caught_up_with(mended, testbed):
     """The first run writes the unit's settings and fails after them; the second finds them."""
     host = FLEET[0]

@@ -68,11 +68,7 @@ def _is_newer_than_the_daemon(context: Context) -> bool:
     state, process = context.host.state, context.host.process
     if process is None or state.get("pid") != process.pid or not state.get("config_loaded_at"):
         return False
-    try:
-        changed = os.stat(context.host.config_path).st_mtime
-    except OSError:
-        return False
-    return changed > epoch(state["config_loaded_at"]) + 1
+    return host.changed_since(context.host.config_path, epoch(state["config_loaded_at"]))
 
 
 def unusable_ca(context: Context, error: TrustError) -> Finding:

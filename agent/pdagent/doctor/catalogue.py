@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pdagent.doctor import api, basic, clock, disk, network, outqueue, proxy, sendtest, service, tls
+from pdagent.doctor import (
+    api,
+    basic,
+    clock,
+    disk,
+    environment,
+    network,
+    outqueue,
+    proxy,
+    sendtest,
+    service,
+    tls,
+)
 from pdagent.doctor.check import Check
 
 GROUPS = {
@@ -14,11 +26,23 @@ GROUPS = {
     "proxy": "Proxy",
     "api": "PagerDuty",
 }
+_CHAPTERS = (
+    service,
+    environment,
+    basic,
+    outqueue,
+    disk,
+    clock,
+    network,
+    tls,
+    proxy,
+    api,
+    sendtest,
+)
 
 
 def all_checks() -> tuple[Check, ...]:
     """Return the checks, group after group."""
-    chapters = (service, basic, outqueue, disk, clock, network, tls, proxy, api, sendtest)
-    checks = [check for chapter in chapters for check in chapter.CHECKS]
+    checks = [check for chapter in _CHAPTERS for check in chapter.CHECKS]
     order = list(GROUPS)
     return tuple(sorted(checks, key=lambda check: order.index(check.group)))

@@ -11,6 +11,7 @@ import os
 import pwd
 import socket
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ SYSTEM_DATA_DIR = "/var/lib/pdagent"
 AGENT_USER = "pdagent"
 SYSTEMD, SYSV, NO_INIT = "systemd", "sysv", "none"
 
+_CLOCK_STEP = 1  # seconds that the times of processes and of files may be apart
 _UNIT_PROPERTIES = (
     "LoadState,UnitFileState,FragmentPath,DropInPaths,NeedDaemonReload,ActiveState,SubState,"
     "MainPID,Result,ExecMainStatus,NRestarts"
@@ -164,6 +166,15 @@ def _drops(chain: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> bool
     place = (chain["family"], chain["table"], chain["name"])
     own = [r for r in rules if (r["family"], r["table"], r["chain"]) == place]
     return any("drop" in part or "reject" in part for r in own for part in r["expr"])
+
+
+def changed_since(path: str, moment: float) -> bool:
+    """Whether a file was changed after that time; one dated in the future does not tell."""
+    try:
+        changed = os.stat(path).st_mtime
+    except OSError:
+        return False
+    return moment + _CLOCK_STEP < changed <= time.time()
 
 
 def agent_user() -> pwd.struct_passwd | None:

@@ -11,10 +11,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pdagent import __version__
 from pdagent.doctor import host, units
-from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, no_rights, ok, skip
+from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, ok, skip
 from pdagent.doctor.host import SYSTEMD, SYSV, Context
-from pdagent.doctor.proxy import PROXY_NAMES, variable
 from pdagent.doctor.units import INIT_SCRIPT, UNIT
 
 UNIT_COPY = "/usr/share/pdagent/service/pdagent.service"
@@ -22,7 +22,6 @@ STATE_DIRS = "/usr/share/pdagent/state-dirs"
 SCRIPT_COPY = "/usr/share/pdagent/service/pdagent.init"
 _PRIVATE = "data_dir is not the system's, so no service serves it"
 _GRACE_SECONDS = 5
-_TLS_NAMES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def unit(context: Context, _results: Results) -> Finding:
@@ -187,7 +186,8 @@ def running(context: Context, _results: Results) -> Finding:
     state = context.host.state
     pause = context.settings.send_interval_secs
     age = time.time() - epoch(state.get("written_at"))
-    if state.get("pid") == process.pid and age > 3 * pause + _GRACE_SECONDS:
+    is_its_own = state.get("pid") == process.pid
+    if is_its_own and age > 3 * pause + _GRACE_SECONDS:
         return Finding(
             FAIL,
             f"pdagentd (pid {process.pid}) has been stuck for {span(age)}",
@@ -195,6 +195,14 @@ def running(context: Context, _results: Results) -> Finding:
             fix="restart it; if it happens again, send the bundle to support",
             command=context.host.service_command("restart"),
             detail={"pid": process.pid, "state_age_seconds": round(age, 1)},
+        )
+    if is_its_own and state.get("version") != __version__:
+        return Finding(
+            WARN,
+            f"pdagentd {state.get('version')} runs, pdagent {__version__} is installed",
+            expected="the daemon runs what is installed",
+            fix="restart it",
+            command=context.host.service_command("restart"),
         )
     up = span(time.time() - process.started_at)
     last = f", last turn {span(max(0.0, age))} ago" if state.get("written_at") else ""
@@ -280,61 +288,6 @@ def _user_name(uid: int) -> str:
         return f"uid {uid}"
 
 
-def environment(context: Context, _results: Results) -> Finding:
-    """Compare the daemon's environment with what its service would give it now."""
-    process = context.host.process
-    if process is None:
-        return skip("no running daemon")
-    if process.environ is None:
-        return no_rights("the daemon's environment is hidden")
-    if context.host.private or context.host.configured is None:
-        return ok(_described(context), source=context.host.environment[1])
-    configured, actual = context.host.configured, process.environ
-    differing = [n for n in PROXY_NAMES if variable(configured, n) != variable(actual, n)]
-    differing += [n for n in _TLS_NAMES if configured.get(n, "") != actual.get(n, "")]
-    if differing:
-        return Finding(
-            FAIL,
-            f"pdagentd was started before {', '.join(differing)} changed",
-            expected="the process has the variables that its service configuration holds",
-            fix="restart it",
-            command=_reload_command(context),
-            detail={"differing": differing},
-        )
-    shell_only = [
-        n
-        for n in PROXY_NAMES[:3]
-        if variable(context.caller_environ, n) and not variable(actual, n)
-    ]
-    if shell_only:
-        return Finding(
-            WARN,
-            f"your shell has {', '.join(shell_only)}, the daemon has not",
-            expected="the daemon uses the same proxy, if it needs one",
-            fix="give the service the variable if the network needs a proxy",
-            command=f"{_edit_environment(context)} && {context.host.service_command('restart')}",
-            detail={"shell_only": shell_only},
-        )
-    return ok(_described(context), source=context.host.environment[1])
-
-
-def _edit_environment(context: Context) -> str:
-    if context.host.init == SYSTEMD:
-        return "sudo systemctl edit pdagent"
-    return f"sudoedit {units.environment_file()}"
-
-
-def _reload_command(context: Context) -> str:
-    restart = context.host.service_command("restart")
-    return f"sudo systemctl daemon-reload && {restart}" if context.host.init == SYSTEMD else restart
-
-
-def _described(context: Context) -> str:
-    environ, source = context.host.environment
-    named = [name for name in PROXY_NAMES if variable(environ, name)]
-    return f"{', '.join(named) or 'no proxy variables'} (from {source})"
-
-
 CHECKS = (
     Check(
         id="service.unit",
@@ -366,13 +319,5 @@ CHECKS = (
         guide="basic-troubleshooting",
         run=user,
         follows=("service.unit",),
-    ),
-    Check(
-        id="service.env",
-        group="service",
-        question="Does the daemon have the environment that its service configuration holds?",
-        guide="environment-variables",
-        run=environment,
-        needs=("service.running",),
     ),
 )
