@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pdagent.outqueue import layout
+from pdagent.outqueue.outbox import Outbox
 from tests.neighbours import open_to_all
+from tests.sample import BODY, NAME
 
 # How long an example takes says something about the machine, not about the agent.
 settings.register_profile(
@@ -26,6 +28,26 @@ def queue(tmp_path: Path) -> str:
     open_to_all(tmp_path)
     layout.ensure(str(tmp_path / "data"))
     return str(tmp_path / "data" / "outqueue")
+
+
+@pytest.fixture
+def outqueue(queue: str) -> Path:
+    """The same directory as a path."""
+    return Path(queue)
+
+
+@pytest.fixture
+def outbox(queue: str) -> Outbox:
+    """The daemon's view of that directory."""
+    return Outbox(queue)
+
+
+@pytest.fixture
+def pending(outqueue: Path) -> Path:
+    """The file of one event that waits there."""
+    path = outqueue / "pdq" / NAME
+    path.write_bytes(BODY)
+    return path
 
 
 @pytest.fixture

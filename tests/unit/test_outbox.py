@@ -14,29 +14,9 @@ from pdagent.event import Event
 from pdagent.outqueue import layout
 from pdagent.outqueue.outbox import Outbox, StrangeEntryError
 from pdagent.outqueue.usage import counted_bytes
+from tests.sample import BODY, KEY, NAME
 
-KEY = "a" * 32
 FIRST = layout.name(0, KEY)
-NAME = layout.name(1_700_000_000_000_000, KEY)
-BODY = Event.v1(KEY, "trigger", description="disk full").encode()
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Path:
-    layout.ensure(str(tmp_path))
-    return tmp_path / "outqueue"
-
-
-@pytest.fixture
-def outbox(queue: Path) -> Outbox:
-    return Outbox(str(queue))
-
-
-@pytest.fixture
-def pending(queue: Path) -> Path:
-    path = queue / "pdq" / NAME
-    path.write_bytes(BODY)
-    return path
 
 
 # --- scanning
@@ -50,30 +30,30 @@ def test_a_scan_tells_what_is_new_and_what_is_gone(outbox: Outbox, pending: Path
     assert outbox.scan() == ({}, [], set())
 
 
-def test_one_event_of_many_that_is_gone_is_noticed(outbox: Outbox, queue: Path) -> None:
+def test_one_event_of_many_that_is_gone_is_noticed(outbox: Outbox, outqueue: Path) -> None:
     names = [layout.name(number, KEY) for number in range(3)]
     for name in names:
-        (queue / "pdq" / name).write_bytes(BODY)
+        (outqueue / "pdq" / name).write_bytes(BODY)
     outbox.scan()
-    (queue / "pdq" / names[1]).unlink()
+    (outqueue / "pdq" / names[1]).unlink()
     assert outbox.scan() == ({}, [], {names[1]})
 
 
 @pytest.mark.parametrize("to", [layout.SUC, layout.ERR])
 def test_an_event_that_is_put_back_under_its_name_comes_again(
-    outbox: Outbox, queue: Path, pending: Path, to: str
+    outbox: Outbox, outqueue: Path, pending: Path, to: str
 ) -> None:
     outbox.scan()
     outbox.settle(NAME, to)
     assert outbox.scan() == ({}, [], set())
-    (queue / to / NAME).rename(pending)
+    (outqueue / to / NAME).rename(pending)
     assert outbox.scan() == ({KEY: [NAME]}, [], set())
 
 
-def test_new_events_come_in_order_of_their_names(outbox: Outbox, queue: Path) -> None:
+def test_new_events_come_in_order_of_their_names(outbox: Outbox, outqueue: Path) -> None:
     names = [layout.name(number, KEY) for number in (30, 10, 20)]
     for name in names:
-        (queue / "pdq" / name).write_bytes(BODY)
+        (outqueue / "pdq" / name).write_bytes(BODY)
     assert outbox.scan().arrived == {KEY: sorted(names)}
 
 
@@ -81,13 +61,13 @@ def test_new_events_come_in_order_of_their_names(outbox: Outbox, queue: Path) ->
     "name",
     ["README", "x_key.txt", "123_.txt", "12_key.log", "_key.txt", "1\n2_key.txt", "1_\x1b.txt"],
 )
-def test_names_that_are_not_events_are_foreign(outbox: Outbox, queue: Path, name: str) -> None:
-    (queue / "pdq" / name).write_bytes(BODY)
+def test_names_that_are_not_events_are_foreign(outbox: Outbox, outqueue: Path, name: str) -> None:
+    (outqueue / "pdq" / name).write_bytes(BODY)
     assert outbox.scan() == ({}, [name], set())
 
 
-def test_a_name_that_is_no_utf8_is_foreign(outbox: Outbox, queue: Path) -> None:
-    Path(os.fsdecode(os.fsencode(queue / "pdq") + b"/1_\xff.txt")).write_bytes(BODY)
+def test_a_name_that_is_no_utf8_is_foreign(outbox: Outbox, outqueue: Path) -> None:
+    Path(os.fsdecode(os.fsencode(outqueue / "pdq") + b"/1_\xff.txt")).write_bytes(BODY)
     assert len(outbox.scan().foreign) == 1
 
 
@@ -102,13 +82,13 @@ def test_the_bytes_waiting_are_counted(outbox: Outbox, pending: Path) -> None:
     assert outbox.queued_bytes == 0
 
 
-def test_a_sparse_file_cannot_make_the_queue_look_full(outbox: Outbox, queue: Path) -> None:
-    with (queue / "pdq" / NAME).open("wb") as file:
+def test_a_sparse_file_cannot_make_the_queue_look_full(outbox: Outbox, outqueue: Path) -> None:
+    with (outqueue / "pdq" / NAME).open("wb") as file:
         file.truncate(1 << 40)
     outbox.scan()
     outbox.measure([NAME])
     assert outbox.queued_bytes == layout.MAX_EVENT_BYTES
-    assert counted_bytes(str(queue), "") == layout.MAX_EVENT_BYTES
+    assert counted_bytes(str(outqueue), "") == layout.MAX_EVENT_BYTES
 
 
 def test_an_event_settled_during_a_scan_does_not_come_again(
@@ -128,8 +108,8 @@ def test_an_event_settled_during_a_scan_does_not_come_again(
     assert outbox.scan() == ({}, [], set())
 
 
-def test_an_ignored_entry_is_not_reported_again(outbox: Outbox, queue: Path) -> None:
-    (queue / "pdq" / "strange").mkdir()
+def test_an_ignored_entry_is_not_reported_again(outbox: Outbox, outqueue: Path) -> None:
+    (outqueue / "pdq" / "strange").mkdir()
     outbox.ignore("strange")
     assert outbox.scan() == ({}, [], set())
 
@@ -252,37 +232,37 @@ NEIGHBOURS: list[tuple[str, Callable[[Path], object], str]] = [
     ("make", "word"), [row[1:] for row in NEIGHBOURS], ids=[row[0] for row in NEIGHBOURS]
 )
 def test_what_is_no_event_is_set_aside(
-    outbox: Outbox, queue: Path, make: Callable[[Path], object], word: str
+    outbox: Outbox, outqueue: Path, make: Callable[[Path], object], word: str
 ) -> None:
-    make(queue / "pdq" / FIRST)
+    make(outqueue / "pdq" / FIRST)
     assert outbox.scan().arrived == {KEY: [FIRST]}
     with pytest.raises(StrangeEntryError, match=word):
         outbox.read(FIRST, KEY)
     outbox.reject(FIRST, {"outcome": "set_aside"})
-    assert os.listdir(queue / "pdq") == []
-    assert os.path.lexists(queue / "err" / FIRST) == (word != "directory")
+    assert os.listdir(outqueue / "pdq") == []
+    assert os.path.lexists(outqueue / "err" / FIRST) == (word != "directory")
     assert outbox.scan() == ({}, [], set())
 
 
-def test_a_full_directory_stays_even_if_it_could_be_moved(outbox: Outbox, queue: Path) -> None:
-    (queue / "pdq" / FIRST / "file").mkdir(parents=True)
+def test_a_full_directory_stays_even_if_it_could_be_moved(outbox: Outbox, outqueue: Path) -> None:
+    (outqueue / "pdq" / FIRST / "file").mkdir(parents=True)
     outbox.scan()
     with pytest.raises(OSError, match="not empty"):
         outbox.reject(FIRST, {"outcome": "set_aside"})
-    assert os.listdir(queue / "err") == []
+    assert os.listdir(outqueue / "err") == []
 
 
 def test_a_submit_that_is_just_ending_is_no_hard_link(
-    outbox: Outbox, queue: Path, pending: Path
+    outbox: Outbox, outqueue: Path, pending: Path
 ) -> None:
-    os.link(pending, queue / "tmp" / FIRST)
+    os.link(pending, outqueue / "tmp" / FIRST)
     assert outbox.read(NAME, KEY)[0] == "v1"
 
 
 def test_a_submit_that_ended_between_two_looks_is_no_hard_link(
-    outbox: Outbox, queue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
+    outbox: Outbox, outqueue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draft = queue / "tmp" / FIRST
+    draft = outqueue / "tmp" / FIRST
     os.link(pending, draft)
     scandir = os.scandir
 

@@ -9,31 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pdagent.event import Event
 from pdagent.outqueue import layout
 from pdagent.outqueue.outbox import Outbox
-
-KEY = "a" * 32
-NAME = layout.name(1_700_000_000_000_000, KEY)
-BODY = Event.v1(KEY, "trigger", description="disk full").encode()
-
-
-@pytest.fixture
-def queue(tmp_path: Path) -> Path:
-    layout.ensure(str(tmp_path))
-    return tmp_path / "outqueue"
-
-
-@pytest.fixture
-def outbox(queue: Path) -> Outbox:
-    return Outbox(str(queue))
-
-
-@pytest.fixture
-def pending(queue: Path) -> Path:
-    path = queue / "pdq" / NAME
-    path.write_bytes(BODY)
-    return path
+from tests.sample import BODY, NAME
 
 
 def make_hard_link(path: Path) -> None:
@@ -42,9 +20,9 @@ def make_hard_link(path: Path) -> None:
     os.link(elsewhere, path)
 
 
-def test_a_delivered_event_keeps_its_name(outbox: Outbox, queue: Path, pending: Path) -> None:
+def test_a_delivered_event_keeps_its_name(outbox: Outbox, outqueue: Path, pending: Path) -> None:
     assert outbox.settle(NAME, layout.SUC)
-    assert (queue / "suc" / NAME).read_bytes() == BODY
+    assert (outqueue / "suc" / NAME).read_bytes() == BODY
 
 
 def test_an_event_removed_while_it_was_sent(outbox: Outbox, pending: Path) -> None:
@@ -55,24 +33,24 @@ def test_an_event_removed_while_it_was_sent(outbox: Outbox, pending: Path) -> No
 
 
 def test_what_cannot_be_moved_is_not_sent_again_and_moved_later(
-    outbox: Outbox, queue: Path, pending: Path
+    outbox: Outbox, outqueue: Path, pending: Path
 ) -> None:
     outbox.scan()
-    (queue / "suc").rmdir()
+    (outqueue / "suc").rmdir()
     with pytest.raises(FileNotFoundError):
         outbox.settle(NAME, layout.SUC)
     assert outbox.scan() == ({}, [], set())
-    (queue / "suc").mkdir()
+    (outqueue / "suc").mkdir()
     outbox.settle_owed()
-    assert (queue / "suc" / NAME).exists()
-    (queue / "suc" / NAME).rename(pending)
+    assert (outqueue / "suc" / NAME).exists()
+    (outqueue / "suc" / NAME).rename(pending)
     outbox.settle_owed()
     assert pending.exists()
 
 
-def test_what_cannot_be_moved_stays_owed(outbox: Outbox, queue: Path, pending: Path) -> None:
-    (queue / "suc").rmdir()
-    (queue / "suc").write_text("")
+def test_what_cannot_be_moved_stays_owed(outbox: Outbox, outqueue: Path, pending: Path) -> None:
+    (outqueue / "suc").rmdir()
+    (outqueue / "suc").write_text("")
     with pytest.raises(NotADirectoryError):
         outbox.settle(NAME, layout.SUC)
     with pytest.raises(NotADirectoryError):
@@ -80,34 +58,34 @@ def test_what_cannot_be_moved_stays_owed(outbox: Outbox, queue: Path, pending: P
 
 
 def test_a_rejected_event_has_its_reason_beside_it(
-    outbox: Outbox, queue: Path, pending: Path
+    outbox: Outbox, outqueue: Path, pending: Path
 ) -> None:
     outbox.reject(NAME, {"outcome": "refused", "status": 400})
-    path = queue / "err" / NAME.replace(".txt", ".json")
+    path = outqueue / "err" / NAME.replace(".txt", ".json")
     stored = json.loads(path.read_text())
     assert stored == {"schema": 1, "event": NAME, "outcome": "refused", "status": 400}
     assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_on_a_full_disk_an_event_moves_to_err_without_its_reason(
-    outbox: Outbox, queue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
+    outbox: Outbox, outqueue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pdagent.outqueue.outbox.write_json", full)
     outbox.reject(NAME, {})
-    assert os.listdir(queue / "err") == [NAME]
+    assert os.listdir(outqueue / "err") == [NAME]
 
 
 def test_the_reason_is_there_before_the_event(
-    outbox: Outbox, queue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
+    outbox: Outbox, outqueue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there: list[list[str]] = []
     move = Outbox._move
 
     def watched(box: Outbox, name: str, target: str, to: str) -> None:
-        there.append(os.listdir(queue / "err"))
+        there.append(os.listdir(outqueue / "err"))
         move(box, name, target, to)
 
     monkeypatch.setattr(Outbox, "_move", watched)
@@ -118,70 +96,72 @@ def test_the_reason_is_there_before_the_event(
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("name", ["a~.txt", "README~"])
-def test_nothing_in_err_is_replaced(outbox: Outbox, queue: Path, name: str) -> None:
+def test_nothing_in_err_is_replaced(outbox: Outbox, outqueue: Path, name: str) -> None:
     targets = [name.replace("~", mark) for mark in ("", "~2", "~3")]
     for target in targets:
-        (queue / "pdq" / targets[0]).write_text(f"content of {target}")
+        (outqueue / "pdq" / targets[0]).write_text(f"content of {target}")
         assert outbox.reject(targets[0], {}) == target
     for target in targets:
-        assert (queue / "err" / target).read_text() == f"content of {target}"
+        assert (outqueue / "err" / target).read_text() == f"content of {target}"
 
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("make", [os.mkfifo, make_hard_link, lambda path: path.symlink_to("/x")])
 def test_what_was_set_aside_under_the_name_of_a_draft_is_in_nobodys_way(
-    outbox: Outbox, queue: Path, make: Callable[[Path], object]
+    outbox: Outbox, outqueue: Path, make: Callable[[Path], object]
 ) -> None:
     draft = "README.json.bak"
-    make(queue / "pdq" / draft)
-    (queue / "pdq" / "README").touch()
+    make(outqueue / "pdq" / draft)
+    (outqueue / "pdq" / "README").touch()
     outbox.reject(draft, {})
     outbox.reject("README", {"outcome": "set_aside"})
-    assert "set_aside" in (queue / "err" / "README.json").read_text()
-    if (elsewhere := queue.parent / "elsewhere").exists():
+    assert "set_aside" in (outqueue / "err" / "README.json").read_text()
+    if (elsewhere := outqueue.parent / "elsewhere").exists():
         assert elsewhere.read_bytes() == BODY
 
 
-def test_a_reason_left_by_a_crash_is_replaced(outbox: Outbox, queue: Path, pending: Path) -> None:
-    (queue / "err" / layout.reason_name(NAME)).write_text("{}")
+def test_a_reason_left_by_a_crash_is_replaced(
+    outbox: Outbox, outqueue: Path, pending: Path
+) -> None:
+    (outqueue / "err" / layout.reason_name(NAME)).write_text("{}")
     assert outbox.reject(NAME, {"outcome": "refused"}) == NAME
-    assert "refused" in (queue / "err" / layout.reason_name(NAME)).read_text()
+    assert "refused" in (outqueue / "err" / layout.reason_name(NAME)).read_text()
 
 
 def test_a_name_without_suffix_cannot_replace_the_reason_of_an_event(
-    outbox: Outbox, queue: Path, pending: Path
+    outbox: Outbox, outqueue: Path, pending: Path
 ) -> None:
     outbox.reject(NAME, {"outcome": "refused"})
     stem = NAME[: -len(".txt")]
-    (queue / "pdq" / stem).write_text("forged")
+    (outqueue / "pdq" / stem).write_text("forged")
     outbox.reject(stem, {"outcome": "set_aside"})
-    assert "refused" in (queue / "err" / layout.reason_name(NAME)).read_text()
+    assert "refused" in (outqueue / "err" / layout.reason_name(NAME)).read_text()
 
 
-def test_a_name_cannot_replace_the_reason_of_another(outbox: Outbox, queue: Path) -> None:
+def test_a_name_cannot_replace_the_reason_of_another(outbox: Outbox, outqueue: Path) -> None:
     reason = NAME.replace(".txt", ".json")
-    (queue / "err" / reason).write_text("{}")
-    (queue / "pdq" / reason).write_text("forged")
+    (outqueue / "err" / reason).write_text("{}")
+    (outqueue / "pdq" / reason).write_text("forged")
     outbox.reject(reason, {})
-    assert (queue / "err" / reason).read_text() == "{}"
+    assert (outqueue / "err" / reason).read_text() == "{}"
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "1_" + "k" * 249 + ".txt", "é" * 127])
-def test_the_longest_names_can_be_set_aside(outbox: Outbox, queue: Path, name: str) -> None:
-    (queue / "pdq" / name).touch()
+def test_the_longest_names_can_be_set_aside(outbox: Outbox, outqueue: Path, name: str) -> None:
+    (outqueue / "pdq" / name).touch()
     outbox.reject(name, {})
-    assert os.listdir(queue / "pdq") == []
-    assert len(os.listdir(queue / "err")) == 2
+    assert os.listdir(outqueue / "pdq") == []
+    assert len(os.listdir(outqueue / "err")) == 2
 
 
-def test_a_rejected_event_that_is_gone_leaves_no_reason(outbox: Outbox, queue: Path) -> None:
+def test_a_rejected_event_that_is_gone_leaves_no_reason(outbox: Outbox, outqueue: Path) -> None:
     with pytest.raises(FileNotFoundError):
         outbox.reject(NAME, {})
-    assert os.listdir(queue / "err") == []
+    assert os.listdir(outqueue / "err") == []
 
 
 def test_a_rejected_event_that_goes_while_its_reason_is_written_leaves_no_reason(
-    outbox: Outbox, queue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
+    outbox: Outbox, outqueue: Path, pending: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rename = os.rename
 
@@ -192,4 +172,4 @@ def test_a_rejected_event_that_goes_while_its_reason_is_written_leaves_no_reason
     monkeypatch.setattr(os, "rename", removed_meanwhile)
     with pytest.raises(FileNotFoundError):
         outbox.reject(NAME, {})
-    assert os.listdir(queue / "err") == []
+    assert os.listdir(outqueue / "err") == []
