@@ -158,7 +158,7 @@ def run_side_by_side(names: list[str]) -> dict[str, Result]:
         return dict(zip(names, pool.map(run_logged, names), strict=True))
 
 
-def report(results: dict[str, Result]) -> int:
+def conclude(results: dict[str, Result]) -> int:
     """Print what came of every stage; return how many tests failed."""
     rows = [
         [name, "failed" if failed else "ok", str(passed), str(len(failed)), f"{seconds:.0f} s"]
@@ -188,7 +188,7 @@ def main() -> int:
     results = {name: run_stage(name) for name in wanted if name not in beside}
     if beside:
         results |= run_side_by_side(beside)
-    return int(report(results) > 0)
+    return int(conclude(results) > 0)
 
 
 if __name__ == "__main__":
