@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from pdagent.doctor import host
-from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, skip
+from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok, outdated, skip
 from pdagent.doctor.host import Context
 from pdagent.doctor.service import epoch
 from pdagent.event import mask
@@ -43,11 +43,9 @@ def config(context: Context, _results: Results) -> Finding:
     except TrustError as error:
         return unusable_ca(context, error)
     if _is_newer_than_the_daemon(context):
-        return Finding(
-            WARN,
+        return outdated(
             f"{path} was changed after pdagentd last read it",
             expected="the daemon runs with the file as it is",
-            fix="restart the agent",
             command=context.host.service_command("restart"),
         )
     own = {key: where for key, where in settings.origin.items() if where != "default"}

@@ -105,6 +105,17 @@ def skip(summary: str, **detail: Any) -> Finding:
     return Finding(SKIP, summary, detail=detail)
 
 
+def outdated(
+    summary: str, *, expected: str, command: str, status: str = WARN, **detail: Any
+) -> Finding:
+    """Return a Finding that the daemon runs with less than the disk holds.
+
+    A restart is all it takes; `detail.outdated` says so to programs.
+    """
+    detail["outdated"] = True
+    return Finding(status, summary, expected, "restart the agent", command, detail)
+
+
 def no_rights(what: str) -> Finding:
     """Return a Finding that the caller may not see what the check looks at."""
     return Finding(SKIP, f"{what}: run with sudo", command="sudo pd-doctor")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pdagent.doctor import units
-from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, no_rights, ok, skip
+from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, no_rights, ok, outdated, skip
 from pdagent.doctor.host import SYSTEMD, Context, changed_since
-from pdagent.doctor.proxy import PROXY_NAMES, variable
+from pdagent.doctor.proxy import PROXY_NAMES, take, variable
 
 _TLS_NAMES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_AS_CONFIGURED = "the process has the variables that its service configuration holds"
 
 
 def environment(context: Context, _results: Results) -> Finding:
@@ -25,13 +26,12 @@ def environment(context: Context, _results: Results) -> Finding:
     differing = [n for n in PROXY_NAMES if variable(configured, n) != variable(actual, n)]
     differing += [n for n in _TLS_NAMES if configured.get(n, "") != actual.get(n, "")]
     if differing:
-        return Finding(
-            FAIL,
+        return outdated(
             f"pdagentd was started before {', '.join(differing)} changed",
-            expected="the process has the variables that its service configuration holds",
-            fix="restart it",
+            expected=_AS_CONFIGURED,
             command=_reload_command(context),
-            detail={"differing": differing},
+            status=FAIL,
+            differing=differing,
         )
     shell_only = [
         n
@@ -55,12 +55,10 @@ def _judged_by_age(context: Context, started_at: float) -> Finding:
     changed = [path for path in units.ENVIRONMENT_FILES if changed_since(path, started_at)]
     if not changed:
         return _fine(context)
-    return Finding(
-        WARN,
+    return outdated(
         f"pdagentd was started before {changed[0]} changed",
-        expected="the process has the variables that its service configuration holds",
-        fix="restart it",
-        command=_reload_command(context),
+        expected=_AS_CONFIGURED,
+        command=take(context, changed[0]),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pdagent import __version__
 from pdagent.doctor import host, units
-from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, ok, skip
+from pdagent.doctor.check import FAIL, WARN, Check, Finding, Results, ok, outdated, skip
 from pdagent.doctor.host import SYSTEMD, SYSV, Context
 from pdagent.doctor.units import INIT_SCRIPT, UNIT
 
@@ -197,11 +197,9 @@ def running(context: Context, _results: Results) -> Finding:
             detail={"pid": process.pid, "state_age_seconds": round(age, 1)},
         )
     if is_its_own and state.get("version") != __version__:
-        return Finding(
-            WARN,
+        return outdated(
             f"pdagentd {state.get('version')} runs, pdagent {__version__} is installed",
             expected="the daemon runs what is installed",
-            fix="restart it",
             command=context.host.service_command("restart"),
         )
     up = span(time.time() - process.started_at)
