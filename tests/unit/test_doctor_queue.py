@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from pdagent.doctor import outqueue
+from pdagent.doctor.host import SYSTEM_DATA_DIR, SYSV, Host
 from pdagent.outqueue import layout
+from pdagent.settings import DEFAULT_PATH
 
 KEY, OTHER = "a" * 28 + "0001", "b" * 28 + "0002"
 HOUR = 3600
@@ -27,6 +29,44 @@ def wait(queue, key, seconds):
     path = queue / "pdq" / layout.name(int((time.time() - seconds) * 1e6), key)
     path.write_text("{}")
     return path
+
+
+def whose(config_path, data_dir):
+    settings = SimpleNamespace(data_dir=str(data_dir), outqueue_dir=f"{data_dir}/outqueue")
+    here = Host(str(config_path), settings, "", SYSV, {}, {}, None, None)
+    return SimpleNamespace(settings=settings, host=here)
+
+
+@pytest.mark.parametrize(
+    ("config_path", "data_dir", "private"),
+    [
+        (DEFAULT_PATH, SYSTEM_DATA_DIR, False),
+        (DEFAULT_PATH, "/srv/pdagent", False),
+        ("/tmp/own.conf", SYSTEM_DATA_DIR, False),
+        ("/tmp/own.conf", "/tmp/own", True),
+    ],
+)
+def test_a_queue_is_the_services_unless_configuration_and_place_are_ones_own(
+    config_path, data_dir, private
+):
+    assert whose(config_path, data_dir).host.private == private
+
+
+def test_a_queue_of_ones_own_that_is_not_made_yet_is_missing(tmp_path):
+    found = outqueue.directories(whose(tmp_path / "own.conf", tmp_path / "own"), {})
+    assert (found.status, found.summary) == ("fail", f"{tmp_path}/own is missing")
+    assert found.command == f"pdagentd --config {tmp_path}/own.conf"
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_a_moved_queue_is_mended_by_the_table_that_names_it(tmp_path, monkeypatch, table):
+    """Without one of its own, state-dirs would only make the place it was moved from."""
+    monkeypatch.setattr(outqueue, "AGENT_USER", "root")
+    monkeypatch.setattr(outqueue, "STATE_DIRS", __file__)
+    monkeypatch.setattr(outqueue, "_OWN_TABLE", __file__ if table else str(tmp_path / "none"))
+    found = outqueue.directories(whose(DEFAULT_PATH, tmp_path / "moved"), {})
+    by_hand = f"sudo install -d -o root -g root -m 0755 {tmp_path}/moved"
+    assert found.command == (f"sudo {__file__}" if table else by_hand)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from typing import Any
 from pdagent.doctor import daemonfacts, units
 from pdagent.doctor.daemonfacts import Process
 from pdagent.doctor.destinations import EVENTS, HEARTBEAT, Destination, destination
-from pdagent.settings import Settings
+from pdagent.settings import DEFAULT_PATH, Settings
 from pdagent.state import read_state
 
 SYSTEM_DATA_DIR = "/var/lib/pdagent"
@@ -49,8 +49,11 @@ class Host:
 
     @property
     def private(self) -> bool:
-        """Whether this is a queue of someone's own, which no service of the system serves."""
-        return self.settings.data_dir != SYSTEM_DATA_DIR
+        """Whether this is a queue of someone's own, which no service of the system serves.
+
+        The service reads the system's configuration, wherever that puts the queue.
+        """
+        return self.config_path != DEFAULT_PATH and self.settings.data_dir != SYSTEM_DATA_DIR
 
     def service_command(self, verb: str) -> str:
         """Return the command that does verb (start, restart, …) to the service."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pdagent.doctor.check import FAIL, OK, WARN, Check, Finding, Results, ok
-from pdagent.doctor.host import AGENT_USER, Context
+from pdagent.doctor.host import AGENT_USER, SYSTEM_DATA_DIR, Context
 from pdagent.doctor.service import STATE_DIRS, epoch, span
 from pdagent.event import MAX_BODY, mask
 from pdagent.outqueue import layout, ledger
@@ -21,6 +21,8 @@ from pdagent.outqueue.custody import masked_name, read_object
 
 OLD_SECONDS, TOO_OLD_SECONDS = 300, 3600
 _MISSING = "is missing"
+# What state-dirs reads instead of the package's table.
+_OWN_TABLE = "/etc/tmpfiles.d/pdagent.conf"
 # An administrator may leave the way into the queue to the members of a group.
 _GROUP_ONLY = {"outqueue": 0o710}
 _FUTURE_SECONDS = ledger.MAX_LEAD_US / 1e6
@@ -96,15 +98,24 @@ def directories(context: Context, _results: Results) -> Finding:
 def _mend_command(context: Context, fault: str, arguments: str) -> str:
     if context.host.private and fault == _MISSING:
         return context.host.service_command("start")  # the daemon makes its own directories
-    if not context.host.private and os.path.exists(STATE_DIRS):
+    if not context.host.private and _is_made_by_table(context):
         return f"sudo {STATE_DIRS}"
     return f"sudo install -d {arguments}"
+
+
+def _is_made_by_table(context: Context) -> bool:
+    """Tell whether state-dirs knows the queue: one that was moved only by a table of its own."""
+    moved = context.settings.data_dir != SYSTEM_DATA_DIR
+    return os.path.exists(STATE_DIRS) and (not moved or os.path.exists(_OWN_TABLE))
 
 
 def _owner(context: Context) -> int:
     """Return the uid that the queue should belong to."""
     if context.host.private:
-        return os.stat(context.settings.data_dir).st_uid
+        try:
+            return os.stat(context.settings.data_dir).st_uid
+        except FileNotFoundError:
+            return os.geteuid()
     return pwd.getpwnam(AGENT_USER).pw_uid
 
 
