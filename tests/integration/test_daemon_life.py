@@ -272,7 +272,8 @@ def test_a_queue_of_1_x_is_taken_over(host: Host, emulator: RunningEmulator) -> 
         '{"agent":{"agent_id":null,"queued_at":"2024-03-04T03:02:01Z","queued_by":"pd-send"},'
         f'"description":"old","details":{{}},"event_type":"trigger","service_key":"{KEY}"}}'
     )
-    name = f"1709521321000000_{KEY}.txt"
+    # Minutes ago: clean-up takes an event of last week as soon as it was delivered.
+    name = f"{int((time.time() - 600) * 1e6)}_{KEY}.txt"
     (host.outqueue / "pdq" / name).write_text(body)
     db = host.directory / "data" / "db"
     (db / "aggregates").write_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -25,13 +26,19 @@ def machine(machine: Machine) -> Machine:
     return machine
 
 
-def queue_as_version1(machine: Machine, text: str) -> None:
-    """Queue an event with the body and file name that 1.7 gave it."""
+def queue_as_version1(machine: Machine, text: str) -> str:
+    """Queue an event with the body and file name that 1.7 gave it; return the name.
+
+    It is minutes old: clean-up goes by the name, and takes one of last week as soon as it
+    was delivered.
+    """
+    name = f"{int((time.time() - 600) * 1e6)}_{KEY}.txt"
     body = {"service_key": KEY, "event_type": "trigger", "description": text, "details": {}}
     body["agent"] = {"agent_id": None, "queued_by": "pd-send", "queued_at": "2026-05-04T03:02:01Z"}
-    path = f"{QUEUE}/pdq/1762300000000000_{KEY}.txt"
+    path = f"{QUEUE}/pdq/{name}"
     machine.write(path, json.dumps(body, sort_keys=True, separators=(",", ":")))
     machine.run(f"chown nobody {path}")
+    return name
 
 
 def take_over(machine: Machine) -> str:
@@ -42,14 +49,15 @@ def take_over(machine: Machine) -> str:
 
 def test_takeover_delivers_pending_events(machine: Machine) -> None:
     pagerduty = machine.start_pagerduty()
-    queue_as_version1(machine, "pending since 1.7")
+    name = queue_as_version1(machine, "pending since 1.7")
     take_over(machine)
     pagerduty.wait_for(1)
     machine.send("queued by version 2")
     pagerduty.wait_for(2)
     assert delivered(pagerduty) == ["pending since 1.7", "queued by version 2"]
     assert machine.out(f"stat -c %a {QUEUE}/tmp {QUEUE}/pdq").split() == ["3733", "3733"]
-    assert machine.out(f"stat -c %U {QUEUE}/suc/1762300000000000_{KEY}.txt") == "nobody"
+    machine.until(lambda: name in machine.queued("suc"), "settling")
+    assert machine.out(f"stat -c %U {QUEUE}/suc/{name}") == "nobody"
 
 
 def test_takeover_asks_nothing_and_keeps_edited_configuration(machine: Machine) -> None:
