@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import time
 from typing import Any
@@ -165,12 +166,19 @@ def test_without_rights_nothing_is_said_to_be_held_or_released(
 def test_list_says_why_an_event_is_in_err(refused: Host) -> None:
     (name,) = refused.events("err")
     shown = queue(refused, "list").stdout
-    assert shown.startswith("error    20")
+    assert shown.startswith("error   20")
     assert shown.endswith(f"{name}  no good\n")
     found = json.loads(queue(refused, "list", "--json", "--state", "error").stdout)
     assert found["events"][0]["reason"] == "no good"
     assert queue(refused, "list", "--state", "pending").stdout == ""
     assert queue(refused, "list", "--older-than", "1h").stdout == ""
+
+
+def test_a_line_of_the_list_fits_the_terminal(host: Host) -> None:
+    name = host.put(event("trigger", key="0123456789abcdef" * 2))
+    (line,) = queue(host, "list").stdout.splitlines()
+    assert re.fullmatch(rf"pending 20\d\d-\d\d-\d\dT\d\d:\d\dZ {name}", line)
+    assert len(line) < 80
 
 
 def test_show_masks_keys_unless_told_otherwise(refused: Host) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 from typing import Any
@@ -149,7 +150,9 @@ def list_events(context: Context) -> int:
         print(json.dumps({"schema": 1, "events": found}, sort_keys=True))
         return DONE
     for event in found:
-        print("{state:<8} {queued_at:<21} {name}  {reason}".format(**event).rstrip())
+        # To the minute, so that a line with a key of 32 characters fits a terminal of 80.
+        minute = re.sub(r":\d\dZ$", "Z", event["queued_at"])
+        print("{state:<7} {minute:<17} {name}  {reason}".format(minute=minute, **event).rstrip())
     return DONE
 
 
