@@ -96,6 +96,13 @@ def test_test_event_without_a_key_is_refused(on_host_with):
     assert "needs pdagent_integration_key" in run.words
 
 
+def test_two_bundles_of_cas_are_refused(on_host_with):
+    config = {"ca_file": "/etc/ssl/ours.pem"}
+    run = on_host_with({}, **SOURCE, pdagent_ca_bundle="/cas.pem", pdagent_config=config)
+    assert run.code == 2
+    assert "pdagent_ca_bundle and ca_file in pdagent_config are both given" in run.words
+
+
 @pytest.mark.parametrize(
     ("name", "variables"),
     [
