@@ -7,6 +7,8 @@ LAB_PORT ?= 8380
 PY := $(VENV)/bin/python
 export VENV
 export PATH := $(VENV)/bin:$(PATH)
+# The caller's would have Python find other modules than .venv's, and a host's than its own.
+unexport PYTHONPATH PYTHONHOME
 
 .PHONY: help setup lab lab-status lab-shell lab-down images packages repo lock \
 	test lint types unit integration packaging role molecule breakages torture bench clean
