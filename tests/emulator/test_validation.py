@@ -39,6 +39,7 @@ def with_payload(event, **fields):
         (v2_errors, {**V2, "links": [{"href": "http://a"}], "images": [{"src": "https://a"}]}),
         (change_errors, CHANGE),
         (change_errors, {**CHANGE, "links": [{"href": "https://a", "text": "b"}]}),
+        (change_errors, with_payload(CHANGE, severity="not for changes", group=1)),
     ],
 )
 def test_documented_events_are_accepted(check, event):

@@ -65,7 +65,7 @@ def v2_errors(event: dict[str, Any]) -> list[str]:
     # A follow-up may leave the payload out; what it does bring is checked all the same.
     if action == "trigger" or "payload" in event:
         required = ("summary", "source", "severity") if action == "trigger" else ()
-        errors += _payload_errors(event.get("payload"), required)
+        errors += _payload_errors(event.get("payload"), required, of_alert=True)
     return errors + _link_errors(event) + _image_errors(event)
 
 
@@ -126,7 +126,9 @@ def _routing_key_errors(key: Any) -> list[str]:
     return errors
 
 
-def _payload_errors(payload: Any, required: tuple[str, ...]) -> list[str]:
+def _payload_errors(
+    payload: Any, required: tuple[str, ...], *, of_alert: bool = False
+) -> list[str]:
     if payload is None:
         payload = {}
     if not isinstance(payload, dict):
@@ -134,21 +136,27 @@ def _payload_errors(payload: Any, required: tuple[str, ...]) -> list[str]:
     errors = [
         f"'payload.{field}' is missing or blank" for field in required if _blank(payload.get(field))
     ]
-    errors += _string_errors(
-        payload, ("summary", "source", "component", "group", "class"), prefix="payload."
-    )
-    severity = payload.get("severity")
-    if not _blank(severity) and severity not in SEVERITIES:
-        errors.append(
-            "'payload.severity' is invalid (must be one of the following: "
-            "'critical', 'warning', 'error' or 'info')"
-        )
+    errors += _string_errors(payload, ("summary", "source"), prefix="payload.")
+    if of_alert:
+        errors += _alert_errors(payload)
     if _too_long(payload.get("summary"), MAX_SUMMARY_CHARS):
         errors.append(f"'summary' is too long (maiximum is {MAX_SUMMARY_CHARS} characters)")
     if payload.get("timestamp") is not None and not _is_timestamp(payload["timestamp"]):
         errors.append("'payload.timestamp' is not a valid ISO 8601 date")
     if not isinstance(payload.get("custom_details") or {}, dict):
         errors.append("'payload.custom_details' must be an object")
+    return errors
+
+
+def _alert_errors(payload: dict[str, Any]) -> list[str]:
+    """What is wrong with the fields that a change event does not have."""
+    errors = _string_errors(payload, ("component", "group", "class"), prefix="payload.")
+    severity = payload.get("severity")
+    if not _blank(severity) and severity not in SEVERITIES:
+        errors.append(
+            "'payload.severity' is invalid (must be one of the following: "
+            "'critical', 'warning', 'error' or 'info')"
+        )
     return errors
 
 
