@@ -26,7 +26,7 @@ class BootError(Exception):
 def boot(image, name, arguments=()):
     """Start a container from the image and wait until its init system is up.
 
-    Raises BootError when podman cannot start it or it does not boot in thirty seconds.
+    Raises BootError when podman cannot start it or it does not boot in two minutes.
     """
     command = ["podman", "run", "--detach", "--pull=never", "--name", name, "--hostname", name]
     command += ["--systemd=always", *runtime.podman_arguments(), *arguments, PREFIX + image]
@@ -37,7 +37,7 @@ def boot(image, name, arguments=()):
     wait = ["podman", "exec", name, "sh", "-c", WAIT_FOR_BOOT.read_text()]
     waited = subprocess.run(wait, capture_output=True, check=False)
     if waited.returncode:
-        reason = "is not up after 30 s" if waited.returncode == 1 else "has ended"
+        reason = "is not up after two minutes" if waited.returncode == 1 else "has ended"
         raise BootError(f"{name} did not boot: it {reason}. To see why: podman logs {name}")
 
 

@@ -20,6 +20,8 @@ from tests.emulator.client import Emulator
 
 SCENARIOS = Path(__file__).resolve().parent
 WAIT_FOR_BOOT = (SCENARIOS / "shared/wait-for-boot.sh").read_text()
+# More than all that a test waits for, each with a limit of its own.
+TIMEOUT_SECONDS = 900
 
 
 def pytest_addoption(parser):
@@ -30,6 +32,12 @@ def pytest_configure(config):
     if not config.option.hosts:
         config.option.connection = "podman"
         config.option.hosts = ",".join(running_hosts(testbed_name(config)))
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(SCENARIOS):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
 
 
 def testbed_name(config):

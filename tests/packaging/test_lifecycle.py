@@ -170,7 +170,8 @@ def test_init_script_status_follows_the_lsb(machine: Machine) -> None:
     assert machine.run(status, check=False).returncode == 0
     machine.run("/etc/init.d/pdagent start")
     assert machine.out("pgrep -c -u pdagent -f pdagentd") == "1", "start is idempotent"
-    machine.run(f"kill -9 {machine.pid()}; sleep 0.2")
+    machine.run(f"kill -9 {machine.pid()}")
+    machine.until(lambda: not machine.pid(), "the daemon's end")
     assert machine.run(status, check=False).returncode == 1
     machine.run("/etc/init.d/pdagent start && /etc/init.d/pdagent stop")
     assert machine.run(status, check=False).returncode == 3

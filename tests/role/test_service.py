@@ -105,7 +105,7 @@ def test_hosts_lost_before_their_restart_are_restarted_by_the_next_run(mended, t
     assert run.code == 0, run.output
     assert "has not read what is on the disk" in run.words
     after = [testbed.shell(host, "pgrep -f bin/pdagentd") for host in FLEET]
-    assert not set(before) & set(after)
+    assert all(old != new for old, new in zip(before, after, strict=True))
     assert testbed.rollout(*FLEET).changed == dict.fromkeys(FLEET, 0)
 
 

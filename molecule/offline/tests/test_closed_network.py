@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 
 
 def test_no_repository_is_configured(host):
@@ -15,8 +16,11 @@ def test_package_server_was_asked_for_nothing(host):
     question = "/asked-by-this-test"  # what the server logs is seen by it
     host.run(f"curl -s http://packages.pdagent.test{question}")
     command = ["podman", "logs", "pdagent-offline-packages"]
-    log = subprocess.run(command, capture_output=True, text=True, check=True)
-    asked = re.findall('"(?:GET|HEAD) (\\S+)', log.stdout + log.stderr)
+    asked = []
+    deadline = time.monotonic() + 30
+    while question not in asked and time.monotonic() < deadline:
+        log = subprocess.run(command, capture_output=True, text=True, check=True)
+        asked = re.findall('"(?:GET|HEAD) (\\S+)', log.stdout + log.stderr)
     assert set(asked) == {question}
 
 

@@ -33,7 +33,7 @@ def test_stopped_service_leaves_nothing_in_run(host, pdagent):
 
 
 def test_status_tells_a_daemon_that_died(host, pdagent):
-    host.check_output("pkill -KILL -u pdagent -f pdagentd; sleep 0.2")
+    host.check_output("while pkill -KILL -u pdagent -f pdagentd; do sleep 0.1; done")
     assert pdagent("status") == DEAD_WITH_PID_FILE
 
 
