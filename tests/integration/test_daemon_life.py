@@ -118,7 +118,7 @@ def test_the_guides_own_rm_is_safe_while_it_runs(host: Host, emulator: RunningEm
     subprocess.run(f"rm -vf {host.outqueue}/pdq/* {host.outqueue}/tmp/*", shell=True, check=True)
     emulator.clear_faults()
     host.put(trigger(1000))
-    assert emulator.wait_for(1)[-1]["dedup_key"] == "i1000"
+    host.until(lambda: "i1000" in [event["dedup_key"] for event in emulator.events()])
     host.until(lambda: host.state()["pending"]["count"] == 0)
 
 

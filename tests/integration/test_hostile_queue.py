@@ -255,7 +255,7 @@ def test_a_daemon_without_roots_rights_copes_too(
     command = [SYSTEM_PYTHON, installed / "bin" / "pdagentd", "-f", "--config", host.config]
     host.launch(command, cwd="/", user=NOBODY, group=NOBODY, extra_groups=[])
     host.until(lambda: host.state().get("counters", {}).get("set_aside") == 3)
-    draft = host.outqueue / "tmp" / layout.name(100, KEY)
+    draft = host.outqueue / "tmp" / layout.name(int(time.time() * 1e6), KEY)
     draft.write_bytes(BODY)
     draft.chmod(0o644)
     draft.rename(host.outqueue / "pdq" / draft.name)

@@ -110,13 +110,15 @@ def test_answer_lost_after_pagerduty_took_the_event_repeats_it_harmlessly(host, 
 
 
 def test_answers_without_end_stall_neither_other_keys_nor_memory(host, emulator):
+    # Twice, so that the other key has twice the patience of a request to overtake them.
+    stalling = {"processed": False, "times": 2}
     faults = {
-        1: ("slow", {"delay": 60, "processed": False}),
-        2: ("slow", {"delay": 60, "processed": False, "stage": "headers"}),
-        3: ("drip", {"delay": 0.5, "processed": False}),
+        1: ("slow", {"delay": 60, **stalling}),
+        2: ("slow", {"delay": 60, **stalling, "stage": "headers"}),
+        3: ("drip", {"delay": 0.5, **stalling}),
         4: ("endless", {}),
         5: ("endless", {"stage": "headers"}),
-        6: ("slow", {"delay": 60, "processed": False, "stage": "body"}),
+        6: ("slow", {"delay": 60, **stalling, "stage": "body"}),
     }
     for number, (kind, fault) in faults.items():
         emulator.fault(kind, match={"key": key(number)}, **fault)
@@ -129,7 +131,7 @@ def test_answers_without_end_stall_neither_other_keys_nor_memory(host, emulator)
     assert {key(number) for number in (1, 2, 3, 6)}.isdisjoint(
         one["key"] for one in emulator.events()
     )
-    host.until_settled(timeout=60)
+    host.until_settled(timeout=120)
     assert sorted({int(one["key"]) for one in emulator.events()}) == [*faults, 99]
     assert host.events("err") == []
     assert host.peak_memory_kb() < 80_000

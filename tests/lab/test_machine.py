@@ -43,14 +43,14 @@ def test_ordinary_user_is_told_to_be_root():
 def test_failed_command_ends_with_its_reason_and_its_log():
     error = "[ERROR]: Task failed: Module failed: no such image\n"
     with pytest.raises(LabError) as failure:
-        run([sys.executable, "-c", f"print({error!r}); raise SystemExit(1)"], "test", why="No boot")
-    assert str(failure.value) == "No boot: no such image. To see more: tail -40 .cache/log/test.log"
+        run([sys.executable, "-c", f"print({error!r}); raise SystemExit(1)"], "boot", why="No boot")
+    assert str(failure.value) == "No boot: no such image. To see more: tail -40 .cache/log/boot.log"
 
 
 def test_failed_command_without_ansible_ends_with_its_last_line():
     code = "print('building'); print('build: install shtab.'); raise SystemExit(1)"
     with pytest.raises(LabError, match=r"^No package: build: install shtab. To see more: tail"):
-        run([sys.executable, "-c", code], "test", why="No package")
+        run([sys.executable, "-c", code], "package", why="No package")
 
 
 def test_shell_on_a_host_that_is_not_there_lists_those_that_are():

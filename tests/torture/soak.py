@@ -81,14 +81,15 @@ def _long_life(
         proxy.restart,
     ]
     host.start(env=env)
-    quarters: list[list[Size]] = [[], [], [], []]
+    sizes: list[Size] = []
     begun, turn = time.monotonic(), min(2.0, seconds / 20)
-    while (passed := time.monotonic() - begun) < seconds:
+    while time.monotonic() - begun < seconds or len(sizes) < 4:
         chance.choice(disturbances)()
         time.sleep(turn)
-        quarters[int(4 * passed / seconds)].append(_size(host))
+        sizes.append(_size(host))
     emulator.clear_faults()
-    peaks = [Size(*map(max, zip(*sizes))) for sizes in quarters]
+    cuts = [len(sizes) * quarter // 4 for quarter in range(5)]
+    peaks = [Size(*map(max, zip(*sizes[a:b]))) for a, b in itertools.pairwise(cuts)]
     _, early, _, late = peaks
     outcome.expect(late.memory - early.memory <= _SLACK_KB, f"memory grew: {peaks}")
     outcome.expect(late.files - early.files <= _SLACK_FILES, f"open files grew: {peaks}")

@@ -289,8 +289,10 @@ def test_threads_without_work_end_with_their_connection(
     bench = Bench(tmp_path)
     bench.put(1)
     bench.run(lambda: bench.wire.closed)
-    names = [thread.name for thread in threading.enumerate()]
-    assert not [name for name in names if name.startswith(workers.THREAD_NAME)]
+    senders = [one for one in threading.enumerate() if one.name.startswith(workers.THREAD_NAME)]
+    for thread in senders:
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def test_after_a_change_of_configuration_no_old_connection_is_used(tmp_path: Path) -> None:

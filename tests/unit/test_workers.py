@@ -173,7 +173,7 @@ def test_no_thread_starts_before_there_is_something_to_send(start: Start) -> Non
     shift.workers.wake(4)
     shift.delivery.hold(True, frozenset())
     shift.run(4, "a", "b")
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # one of an earlier test may have ended since
 
 
 @pytest.mark.filterwarnings("ignore:Exception in thread")
