@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -9,22 +10,25 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pdagent import workers
+from pdagent import sender, workers
 from pdagent.delivery import Delivery
 from pdagent.event import Event
 from pdagent.outqueue import layout
 from pdagent.outqueue.answers import Answers
 from pdagent.outqueue.outbox import Outbox
 from pdagent.sender import Sender
-from pdagent.verdict import ACCEPTED, NOT_NOW, REJECTED, Verdict
+from pdagent.verdict import ACCEPTED, NOT_NOW, REJECTED, THROTTLED, Verdict
 
 KEY = "a" * 28 + "wxyz"
 YES = Verdict(ACCEPTED, status=202, alert_key="disk")
 NO = Verdict(REJECTED, "rejected", "no good", 400, message="no good", errors=("summary",))
 SICK = Verdict(NOT_NOW, "http_503", "sick", 503, suspect=True)
+NO_NAME = Verdict(NOT_NOW, "dns", "no such name")
+SLOW_DOWN = Verdict(THROTTLED, "throttled", "too many", 429, retry_after=90.0)
 
 
 class Wire:
@@ -124,6 +128,113 @@ def test_a_refused_event_has_reason_and_answer(tmp_path: Path) -> None:
     assert answer["message"] == "no good"
 
 
+def test_the_reason_says_when_each_attempt_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count(50.0, 10.0)  # ten seconds from the answer to the reason
+    clock = SimpleNamespace(monotonic=ticks.__next__, time=lambda: 1_000_000.5)
+    monkeypatch.setattr(sender, "time", clock)
+    bench = Bench(tmp_path, NO)
+    name = bench.put(1)
+    bench.run(lambda: bench.names("pdq") == [])
+    assert json.loads((bench.answers / layout.reason_name(name)).read_text()) == {
+        "schema": 1,
+        "event": name,
+        "at": "1970-01-12T13:46:40Z",
+        "outcome": "refused",
+        "status": 400,
+        "message": "no good",
+        "errors": ["summary"],
+        "attempts": 1,
+        "history": [{"at": "1970-01-12T13:46:30Z", "reason": "rejected"}],
+    }
+
+
+def test_what_has_no_message_of_pagerdutys_is_told_in_our_words(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Verdict(REJECTED, "rejected", "refused with status 400", 400))
+    name = bench.put(1)
+    bench.run(lambda: bench.names("pdq") == [])
+    answer = json.loads((bench.answers / layout.reason_name(name)).read_text())
+    assert answer["message"] == "refused with status 400"
+
+
+def test_the_last_success_and_the_last_error_are_kept_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(monotonic=time.monotonic, time=lambda: 1_000_000.5)
+    monkeypatch.setattr(sender, "time", clock)
+    bench = Bench(tmp_path, YES, NO)
+    bench.put(1)
+    bench.put(2)
+    bench.run(lambda: bench.names("pdq") == [])
+    assert bench.sender.last_success == {"at": "1970-01-12T13:46:40Z", "key": "...wxyz"}
+    assert bench.sender.last_error == {
+        "at": "1970-01-12T13:46:40Z",
+        "key": "...wxyz",
+        "reason": "rejected",
+        "detail": "no good",
+        "status": 400,
+    }
+
+
+def test_only_what_was_delivered_is_measured_from_its_submit_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(monotonic=time.monotonic, time=lambda: 1_000_000.5)
+    monkeypatch.setattr(sender, "time", clock)
+    bench, measured = Bench(tmp_path, NO, SICK, YES), []
+    monkeypatch.setattr(bench.sender.latency, "observe", measured.append)
+    bench.put(999_999_000_000)
+    bench.put(1_000_000_000_000)
+    bench.run(lambda: bench.names("pdq") == [])
+    assert measured == [0.5]
+
+
+def test_each_step_is_logged_in_the_words_of_1_x(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    bench = Bench(tmp_path, SICK, NO_NAME, YES, NO)
+    bench.put(1)
+    bench.put(2)
+    bench.run(lambda: bench.names("pdq") == [])
+    first, second = "0000000000000001_...wxyz.txt", "0000000000000002_...wxyz.txt"
+    later = "Backing off service key ...wxyz: Retrying events in service key ...wxyz after 1 sec"
+    assert caplog.messages == [
+        f"Processing event {first}",
+        f"Error sending event {first}; Error code: 503, Reason: sick",
+        later,
+        f"Processing event {first}",
+        f"Error sending event {first}; Error code: dns, Reason: no such name",
+        later,
+        f"Processing event {first}",
+        f"Changing {first} type: pdq -> suc... incident_key = disk",
+        f"Processing event {second}",
+        f"Error sending event {second}; Error code: 400, Reason: no good",
+        f"Changing {second} type: pdq -> err...",
+    ]
+
+
+def test_a_pause_that_pagerduty_asks_for_is_logged_in_seconds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path, SLOW_DOWN)
+    bench.put(1)
+    bench.run(lambda: "Retrying events in service key ...wxyz after 90 sec" in caplog.text)
+
+
+def test_one_connection_serves_one_key(tmp_path: Path) -> None:
+    bench, made = Bench(tmp_path), []
+    bench.sender.reconfigure(
+        dict.fromkeys(("v1", "v2", "change"), "https://pagerduty.test/"),
+        lambda: (made.append(bench.wire), bench.wire)[1],  # type: ignore[arg-type,return-value]
+    )
+    for number in range(3):
+        bench.put(number)
+    bench.run(lambda: len(bench.names("suc")) == 3)
+    assert len(made) == 1
+
+
 def test_a_quarantined_event_brings_its_history(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -151,13 +262,50 @@ def test_no_key_is_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     assert "0000000000000004_...wxyz.txt" in caplog.text
 
 
-def test_a_removed_event_is_passed_over(tmp_path: Path) -> None:
+def test_a_removed_event_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     bench = Bench(tmp_path)
     gone, there = bench.put(1), bench.put(2)
     scan = bench.outbox.scan
     bench.outbox.scan = lambda: (scan(), os.unlink(bench.queue / "pdq" / gone))[0]  # type: ignore[method-assign]
     bench.run(lambda: bench.names("pdq") == [])
     assert bench.names("suc") == [there]
+    assert caplog.messages[:2] == [
+        "Event 0000000000000001_...wxyz.txt was removed from the queue",
+        "Processing event 0000000000000002_...wxyz.txt",
+    ]
+
+
+def test_what_is_no_event_is_set_aside_and_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path)
+    empty, good = bench.put(1, b""), bench.put(2)
+    bench.run(lambda: bench.names("suc") == [good])
+    assert bench.names("err") == [layout.reason_name(empty), empty]
+    assert bench.sender.set_aside == 1
+    assert bench.sender.last_error is not None
+    assert bench.sender.last_error["key"] == "...wxyz"
+    assert caplog.messages == ["Setting aside 0000000000000001_...wxyz.txt: it is empty"]
+
+
+def test_a_foreign_name_is_set_aside_and_answers_nobody(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    (bench.queue / "pdq" / "notes").touch()
+    bench.sender.set_aside_foreign("notes")
+    assert bench.names("err") == ["notes", "notes.json"]
+    reason = json.loads((bench.queue / "err" / "notes.json").read_text())
+    assert reason["message"] == "not named <microseconds>_<integration key>.txt"
+    assert bench.sender.set_aside == 1
+    assert list(bench.answers.iterdir()) == []
+
+
+def test_a_foreign_name_that_is_gone_already_is_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    Bench(tmp_path).sender.set_aside_foreign("notes")
+    assert caplog.messages[1:] == ["Event notes was removed from the queue"]
 
 
 def test_an_event_removed_while_it_is_sent(
