@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import http.client
 import os
 import socket
@@ -20,7 +21,7 @@ from pdagent import pagerduty
 from pdagent.failures import explain
 from pdagent.pagerduty import Client, UnreachableError
 from pdagent.trust import Trust, TrustError
-from pdagent.verdict import ACCEPTED
+from pdagent.verdict import ACCEPTED, NOT_NOW
 from tests.emulator.fixtures import Certificates, RunningEmulator
 
 YES = b'{"status":"success","message":"Event processed","dedup_key":"d"}'
@@ -226,6 +227,25 @@ def test_a_new_connection_that_breaks_is_a_failure(client: Client) -> None:
     assert client.deliver(server.url, b"{}").reason == "reset"
 
 
+def test_only_a_connection_that_breaks_is_replaced(client: Client) -> None:
+    def no_http(connection: socket.socket) -> bool:
+        connection.sendall(b"nonsense\r\n\r\n")
+        return False
+
+    server = Server(keep, no_http, keep)
+    client.deliver(server.url, b"{}")
+    assert client.deliver(server.url, b"{}").reason == "bad_answer"
+    assert len(server.heads) == 2
+
+
+def test_after_a_failure_no_connection_counts_as_kept(client: Client) -> None:
+    server = Server(keep, reset, reset, reset, keep)
+    client.deliver(server.url, b"{}")
+    assert client.deliver(server.url, b"{}").reason == "reset"
+    assert client.deliver(server.url, b"{}").reason == "reset"
+    assert len(server.heads) == 4
+
+
 def test_a_connection_idle_for_long_is_not_used(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,10 +272,11 @@ def test_other_certificates_need_another_connection(
 
 def test_the_source_address_is_used() -> None:
     server = Server(keep)
-    addresses: list[str] = []
-    server.scripts = [lambda sock: addresses.append(sock.getpeername()[0]) or keep(sock)]
+    addresses: list[tuple[str, int]] = []
+    server.scripts = [lambda sock: addresses.append(sock.getpeername()) or keep(sock)]
     assert Client(Trust(), "127.0.0.77").deliver(server.url, b"{}").outcome == ACCEPTED
-    assert addresses == ["127.0.0.77"]
+    assert addresses[0][0] == "127.0.0.77"
+    assert addresses[0][1] > 1023  # the system chose the port
 
 
 def test_an_answer_without_end_is_cut(client: Client) -> None:
@@ -264,6 +285,18 @@ def test_an_answer_without_end_is_cut(client: Client) -> None:
         return False
 
     assert client.deliver(Server(endless).url, b"{}").reason == "bad_answer"
+
+
+def test_an_answer_that_was_packed_unasked_is_read(client: Client) -> None:
+    def pack(connection: socket.socket) -> bool:
+        packed = gzip.compress(YES)
+        connection.sendall(
+            b"HTTP/1.1 202 Accepted\r\nContent-Encoding: gzip\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(packed), packed)
+        )
+        return True
+
+    assert client.deliver(Server(pack).url, b"{}").outcome == ACCEPTED
 
 
 def test_an_answer_that_drips_is_given_up() -> None:
@@ -279,6 +312,24 @@ def test_an_answer_that_drips_is_given_up() -> None:
     finally:
         over.set()
     assert (verdict.reason, verdict.suspect) == ("timeout", True)
+
+
+def test_a_server_that_takes_no_part_in_the_handshake_is_given_up() -> None:
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up_late() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                over.wait(10)
+
+        threading.Thread(target=hang_up_late, daemon=True).start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/v2/enqueue"
+        try:
+            verdict = Client(Trust(), timeout=0.5).deliver(url, b"{}")
+        finally:
+            over.set()
+    assert verdict.reason == "timeout"
 
 
 # --- proxies
@@ -315,6 +366,7 @@ def test_the_proxys_password_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UnreachableError, match=r"the proxy 127\.0\.0\.1:1 does not") as caught:
         Client(Trust()).exchange("https://events.pagerduty.com/", b"{}")
     assert "secret" not in str(caught.value)
+    assert str(caught.value) == caught.value.verdict.detail
 
 
 @pytest.mark.parametrize(
@@ -334,6 +386,34 @@ def test_a_proxy_that_is_none_is_blamed_and_not_pagerduty(
     assert (verdict.reason, verdict.suspect) == ("proxy", False)
     assert words in verdict.detail
     assert "secret" not in verdict.detail
+
+
+def test_a_proxy_that_drips_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    over, dripped = threading.Event(), threading.Event()
+
+    def drip(connection: socket.socket) -> bool:
+        for _ in range(400):
+            if over.wait(0.05):
+                return False
+            connection.sendall(b"H")
+        dripped.set()
+        return False
+
+    monkeypatch.setenv("https_proxy", Server(drip).url)
+    try:
+        verdict = Client(Trust(), timeout=0.5).deliver("https://events.pagerduty.com/", b"{}")
+    finally:
+        over.set()
+    assert verdict.outcome == NOT_NOW
+    assert not dripped.is_set()
+
+
+def test_a_proxy_that_speaks_tls_is_trusted_like_pagerduty(
+    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("https_proxy", emulator.url)
+    verdict = Client(Trust(emulator.ca_file)).deliver("https://events.pagerduty.com/", b"{}")
+    assert "Tunnel connection failed: 501" in verdict.detail  # which only a proxy within TLS says
 
 
 def plain_proxy() -> tuple[str, list[bytes]]:
