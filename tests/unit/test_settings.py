@@ -247,6 +247,12 @@ def test_a_huge_file_is_an_error(tmp_path):
         load(str(path))
 
 
+def test_a_file_of_a_mebibyte_is_read_to_its_end(write):
+    text = "\nworkers = 3"
+
+    assert load(write("[Main]\n".ljust(1048576 - len(text), "#") + text)).workers == 3
+
+
 def test_a_file_one_may_not_read_is_named_too(write, as_nobody):
     path = write("[Main]\n")
     os.chmod(path, 0o600)
@@ -280,6 +286,10 @@ def test_what_is_suspicious_is_a_warning(write, text, warning):
     path = write(text)
 
     assert load(path).warnings == [f"{path}:{warning}"]
+
+
+def test_a_url_of_https_is_not_suspicious(write):
+    assert load(write("[Main]\nheartbeat_url = https://gate/beat\n")).warnings == []
 
 
 def test_a_repeated_key_takes_its_last_value_and_a_key_may_be_in_capitals(write):
