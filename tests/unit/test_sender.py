@@ -150,12 +150,15 @@ def test_the_reason_says_when_each_attempt_was(
     }
 
 
-def test_what_has_no_message_of_pagerdutys_is_told_in_our_words(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, Verdict(REJECTED, "rejected", "refused with status 400", 400))
+@pytest.mark.parametrize(("message", "told"), [("no good", "no good"), ("", "status 400")])
+def test_a_refusal_without_a_message_is_told_in_our_words(
+    tmp_path: Path, message: str, told: str
+) -> None:
+    bench = Bench(tmp_path, Verdict(REJECTED, "rejected", "status 400", 400, message=message))
     name = bench.put(1)
     bench.run(lambda: bench.names("pdq") == [])
     answer = json.loads((bench.answers / layout.reason_name(name)).read_text())
-    assert answer["message"] == "refused with status 400"
+    assert answer["message"] == told
 
 
 def test_the_last_success_and_the_last_error_are_kept_side_by_side(
