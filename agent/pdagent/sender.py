@@ -75,10 +75,13 @@ class Sender:
             self._give_back(job, one_line(repr(exc)))
 
     def _give_back(self, job: Job, why: str) -> None:
+        verdict = Verdict(NOT_NOW, "internal", why, suspect=True)
         with self.lock:
-            if self.delivery.is_head(job):
-                verdict = Verdict(NOT_NOW, "internal", why, suspect=True)
-                self.delivery.settle(job, verdict, time.monotonic())
+            if not self.delivery.is_head(job):
+                return
+            move = self.delivery.settle(job, verdict, time.monotonic())
+        if move.to == layout.ERR:
+            self._reject(job, verdict, move, masked_name(job.name))
 
     def _send(self, job: Job) -> None:
         shown = masked_name(job.name)

@@ -342,6 +342,24 @@ def test_a_defect_costs_a_delay_not_a_thread(
     assert "Cannot process event 0000000000000001_...wxyz.txt" in caplog.text
 
 
+def test_an_event_that_always_meets_a_defect_is_quarantined_while_others_go_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, retry_limit=2)
+
+    def meet_a_defect(url: str, body: bytes) -> Verdict:
+        with bench.sender.lock:
+            bench.delivery.proved(True)  # as another key's success does
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(bench.wire, "deliver", meet_a_defect)
+    name = bench.put(1)
+    bench.run(lambda: bench.names("err"))
+    assert bench.names("pdq") == []
+    reason = json.loads((bench.queue / "err" / name).with_suffix(".json").read_text())
+    assert (reason["outcome"], reason["message"]) == ("quarantined", "RuntimeError('a defect')")
+
+
 def test_a_defect_after_the_answer_neither_repeats_the_event_nor_blames_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
