@@ -119,6 +119,7 @@ def test_the_guides_own_rm_is_safe_while_it_runs(host: Host, emulator: RunningEm
     emulator.clear_faults()
     host.put(trigger(1000))
     host.until(lambda: "i1000" in [event["dedup_key"] for event in emulator.events()])
+    assert len(emulator.events()) <= 2  # one may have been under way
     host.until(lambda: host.state()["pending"]["count"] == 0)
 
 

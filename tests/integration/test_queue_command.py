@@ -311,6 +311,7 @@ def test_purge_beside_a_running_daemon(host: Host, emulator: RunningEmulator) ->
     emulator.clear_faults()
     host.put(event("trigger", alert="after"))
     host.until(lambda: "after" in [event["dedup_key"] for event in emulator.events()])
+    assert len(emulator.events()) <= 2  # one may have been under way
     host.until(lambda: host.state()["pending"]["count"] == 0)
 
 

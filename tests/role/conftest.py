@@ -19,7 +19,7 @@ FLEET = ("debian12-systemd", "debian12-sysv", "rpm-systemd")
 SERVED = ROOT / ".cache/role-releases/repo"
 RELEASES = SERVED / "releases"
 NEXT_VERSION = "2.0.1"
-TIMEOUT_SECONDS = 1800
+TIMEOUT_SECONDS = 900
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -49,12 +49,12 @@ def run(directory: Path, *, events: int = 300) -> Outcome:
             for number in range(1, events):
                 host.put(trigger(number % _LANES, number))
                 time.sleep(0.01)
-            hostile.kill()
-            hostile.wait(timeout=10)
             try:
-                host.until(lambda: emulator.health()["events"] >= events, timeout=180)
+                host.until(lambda: emulator.health()["events"] >= events, timeout=60)
             except AssertionError as error:
                 outcome.found.append(f"not everything arrived beside the neighbour: {error}")
+            hostile.kill()
+            hostile.wait(timeout=10)
             time.sleep(2)
             _judge(host, emulator, events, outcome)
     return outcome
