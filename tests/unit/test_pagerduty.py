@@ -1,13 +1,10 @@
-"""Failures of the wire in words, trust, connections: promises 5, 8 and 13."""
+"""Connections to PagerDuty, straight and through proxies: promises 5, 8 and 13."""
 
 from __future__ import annotations
 
-import errno
 import gzip
-import http.client
 import os
 import socket
-import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +12,10 @@ from typing import Callable
 
 import pytest
 import requests
-from urllib3.exceptions import ProxyError
 
 from pdagent import pagerduty
-from pdagent.failures import explain
 from pdagent.pagerduty import Client, UnreachableError
-from pdagent.trust import Trust, TrustError
+from pdagent.trust import Trust
 from pdagent.verdict import ACCEPTED, NOT_NOW
 from tests.emulator.fixtures import Certificates, RunningEmulator
 
@@ -34,102 +29,11 @@ def _no_proxy_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def wrapped(cause: BaseException) -> BaseException:
-    """The cause as requests and urllib3 wrap it."""
-    try:
-        try:
-            raise cause
-        except BaseException as inner:
-            raise requests.exceptions.ConnectionError(OSError("wrapped"), inner) from inner
-    except requests.exceptions.ConnectionError as outer:
-        return outer
-
-
-def verification_error() -> ssl.SSLCertVerificationError:
-    error = ssl.SSLCertVerificationError(1, "verify failed")
-    error.verify_message = "certificate has expired"
-    return error
-
-
-@pytest.mark.parametrize(
-    ("cause", "reason", "suspect", "words"),
-    [
-        (socket.gaierror(-2, "Name or service not known"), "dns", False, "cannot be resolved"),
-        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "refused", False, "refused"),
-        (OSError(errno.ENETUNREACH, "Network is unreachable"), "route", False, "no route"),
-        (OSError(errno.EHOSTUNREACH, "No route to host"), "route", False, "no route"),
-        (OSError(errno.EADDRNOTAVAIL, "Cannot assign address"), "route", False, "no route"),
-        (verification_error(), "tls_verify", False, "not trusted: certificate has expired"),
-        (ssl.SSLError(1, "wrong version number"), "tls", False, "no TLS with"),
-        (requests.exceptions.ConnectTimeout(), "timeout", False, "did not answer in time"),
-        (socket.timeout("timed out"), "timeout", True, "took the request"),
-        (requests.exceptions.ReadTimeout(), "timeout", True, "did not answer in time"),
-        (ConnectionResetError(errno.ECONNRESET, "reset"), "reset", True, "closed the connection"),
-        (http.client.RemoteDisconnected("gone"), "reset", True, "closed the connection"),
-        (http.client.BadStatusLine("x"), "bad_answer", True, "not HTTP"),
-        (ValueError(), "bad_answer", True, "ValueError"),
-        (OSError("Tunnel connection failed: 407 Auth"), "proxy_auth", False, "user and password"),
-        (ProxyError("no", OSError(errno.ECONNREFUSED, "refused")), "proxy", False, "carry"),
-        (requests.exceptions.InvalidProxyURL("bad"), "proxy", False, "malformed"),
-        (requests.exceptions.InvalidSchema("no SOCKS"), "proxy", False, "cannot be used"),
-    ],
-    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
-)
-def test_each_failure_is_named(
-    cause: BaseException, reason: str, suspect: bool, words: str
-) -> None:
-    verdict = explain(wrapped(cause), "events.pagerduty.com:443", "proxy.local:8118")
-    assert (verdict.outcome, verdict.reason, verdict.suspect) == ("not_now", reason, suspect)
-    assert words in verdict.detail
-    assert "events.pagerduty.com:443" in verdict.detail or "proxy.local:8118" in verdict.detail
-
-
-def test_an_exception_that_holds_itself_is_walked_once() -> None:
-    error = ValueError("loop")
-    error.__context__ = KeyError("inner")
-    error.__context__.__context__ = error
-    assert explain(error, "host:443", "").reason == "bad_answer"
-
-
-# --- trust
-
-
-def test_a_changed_file_is_loaded_again(certificates: Certificates, tmp_path: Path) -> None:
-    path = tmp_path / "ca.pem"
-    path.write_bytes(Path(certificates.ca_file).read_bytes())
-    trust = Trust(str(path))
-    before = trust.context
-    assert not trust.refresh()
-    path.write_bytes(path.read_bytes() + b"\n")
-    assert trust.refresh()
-    assert trust.context is not before
-
-
-def test_a_broken_file_keeps_the_certificates(certificates: Certificates, tmp_path: Path) -> None:
-    path = tmp_path / "ca.pem"
-    path.write_bytes(Path(certificates.ca_file).read_bytes())
-    trust = Trust(str(path))
-    before = trust.context
-    for spoil in (lambda: path.write_text("nonsense"), path.unlink):
-        spoil()
-        with pytest.raises(TrustError):
-            trust.refresh()
-        assert trust.context is before
-        assert not trust.refresh()
-
-
 def test_a_pinned_bundle_stays_the_only_one(emulator: RunningEmulator) -> None:
     trust = Trust(emulator.ca_file)
     verdict = Client(trust).deliver(f"{emulator.url}/v2/enqueue", b"{}")
     assert verdict.status == 400
     assert len(trust.context.get_ca_certs()) == 1
-
-
-def test_nothing_below_tls_1_2_and_no_name_unchecked() -> None:
-    context = Trust().context
-    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
-    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
-    assert context.get_ca_certs() or os.listdir(ssl.get_default_verify_paths().capath or "/")
 
 
 # --- connections
